@@ -1,0 +1,189 @@
+import type { Section } from "./cite.ts";
+import { type BitRange, type Condition, type Context, type Field, type Layout } from "./layout.ts";
+import { fieldsOf, maskOf, reservedMask, widthOf } from "./layout.ts";
+import { type RuleId, ruleOf } from "./rules.ts";
+
+/** A field's value: a number as long as it is exact, a bigint past 2^53. */
+export type Value = number | bigint;
+
+export type Values<Name extends string> = { readonly [K in Name]: Value };
+
+/** A rule that a value breaks; `when` names the setting on which that depends, if it was not given. */
+export interface Violation {
+  readonly rule: RuleId;
+  readonly section: Section;
+  /** What was found, in one clause. */
+  readonly found: string;
+  readonly when?: string;
+}
+
+/** One row of the printable table. */
+export interface Row {
+  readonly bits: string;
+  readonly name: string;
+  readonly title: string;
+  readonly value: Value;
+  readonly meaning?: string;
+}
+
+export type Naming = "spec" | "linux";
+
+/** Reads every field of a value. */
+export function decode<Name extends string>(layout: Layout<Name>, value: bigint): Values<Name> {
+  const values: Partial<Record<Name, Value>> = {};
+  for (const [name, field] of fieldsOf(layout)) values[name] = exact(extract(field, value));
+  return values as Values<Name>;
+}
+
+/**
+ * Puts fields together; the ones that are not named are zero.
+ * @throws RangeError when a value does not fit its field, or is not a multiple of its scale.
+ */
+export function encode<Name extends string>(layout: Layout<Name>, values: Partial<Values<Name>>): bigint {
+  let word = 0n;
+  for (const [name, value] of Object.entries(values) as [Name, Value][]) {
+    const field = layout.fields[name];
+    const scale = BigInt(field.scale ?? 0);
+    let rest = BigInt(value);
+    if (rest < 0n || rest >> (BigInt(widthOf(field)) + scale) || (rest >> scale) << scale !== rest) {
+      throw new RangeError(`${layout.name}.${name}: ${hex(rest)} does not fit bits ${printParts(field)}`);
+    }
+    rest >>= scale;
+    for (const part of field.parts) {
+      word |= (rest << BigInt(part[1])) & maskOf(part);
+      rest >>= BigInt(part[0] - part[1] + 1);
+    }
+  }
+  return word;
+}
+
+/** Holds a value against its layout. What depends on a setting that `context` leaves open is reported with `when`. */
+export function validate<Name extends string>(
+  layout: Layout<Name>,
+  value: bigint,
+  context: Context = {},
+): Violation[] {
+  const violations: Violation[] = [];
+  const report = (rule: RuleId, found: string, condition: Condition = {}): void => {
+    const open = openSettings(condition, context);
+    if (open === undefined) return;
+    const { section } = ruleOf(rule);
+    violations.push(open === "" ? { rule, section, found } : { rule, section, found, when: open });
+  };
+
+  const stray = value & reservedMask(layout);
+  if (layout.reserved !== undefined && stray) report(layout.reserved, `reserved bits ${printBits(stray)} are set`);
+
+  for (const [name, field] of fieldsOf(layout)) {
+    for (const { bits, when, rule } of field.reservedWhen ?? []) {
+      const set = value & maskOf(bits);
+      if (set) report(rule, `${name}: bits ${printBits(set)} are set`, when);
+    }
+    const content = extract(field, value);
+    const { illegal } = field;
+    if (illegal?.values.includes(Number(content))) report(illegal.rule, `${name} = ${hex(content)}`);
+    if (field.bounded !== undefined && context.haw !== undefined && content >> BigInt(context.haw)) {
+      report(field.bounded, `${name} = ${hex(content)} lies at or above 2^${context.haw}`);
+    }
+  }
+
+  for (const { rule, given, requires, when } of layout.constraints ?? []) {
+    const broken = violated(layout, value, requires);
+    if (violated(layout, value, given) === undefined && broken !== undefined) report(rule, broken, when);
+  }
+  return violations;
+}
+
+/** The table that `decode` prints, most significant field last, as the documents list them. */
+export function table<Name extends string>(layout: Layout<Name>, value: bigint, naming: Naming = "spec"): Row[] {
+  return fieldsOf(layout).map(([name, field]) => {
+    const content = exact(extract(field, value));
+    const meaning = typeof content === "number" ? field.values?.[content] : undefined;
+    return {
+      bits: printParts(field),
+      name: naming === "linux" ? (field.linux ?? name) : name,
+      title: field.title,
+      value: content,
+      ...(meaning === undefined ? {} : { meaning }),
+    };
+  });
+}
+
+/** Little-endian 32-bit words of a value, as the hardware's state holds them. */
+export function toWords(value: bigint, width: number): Int32Array {
+  const words = new Int32Array(width / 32);
+  for (let i = 0; i < words.length; i++) words[i] = Number(BigInt.asIntN(32, value >> BigInt(32 * i)));
+  return words;
+}
+
+/** The value of `width` bits that starts at word `at`. */
+export function fromWords(words: Int32Array, at: number, width: number): bigint {
+  let value = 0n;
+  for (let i = width / 32 - 1; i >= 0; i--) value = (value << 32n) | BigInt(words[at + i]! >>> 0);
+  return value;
+}
+
+export function hex(value: Value): string {
+  return `0x${value.toString(16)}`;
+}
+
+function extract(field: Field, value: bigint): bigint {
+  let content = 0n;
+  let shift = BigInt(field.scale ?? 0);
+  for (const part of field.parts) {
+    content |= ((value & maskOf(part)) >> BigInt(part[1])) << shift;
+    shift += BigInt(part[0] - part[1] + 1);
+  }
+  return content;
+}
+
+function exact(content: bigint): Value {
+  return content <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(content) : content;
+}
+
+/** Undefined when a given setting rules the condition out; else the settings that are left open, as text. */
+function openSettings(condition: Condition, context: Context): string | undefined {
+  const open: string[] = [];
+  for (const [setting, wanted] of Object.entries(condition) as [keyof Condition, 0 | 1][]) {
+    const given = context[setting];
+    if (given === undefined) open.push(`${settingNames[setting]}=${wanted}`);
+    else if (given !== wanted) return undefined;
+  }
+  return open.join(", ");
+}
+
+const settingNames: Readonly<Record<keyof Condition, string>> = { eime: "EIME", pi: "PI", gaen: "GAEn", xten: "XTEn" };
+
+/** The first field that holds none of its listed values, as text; undefined when all of them match. */
+function violated<Name extends string>(
+  layout: Layout<Name>,
+  value: bigint,
+  lists: { readonly [K in Name]?: readonly number[] },
+): string | undefined {
+  for (const [name, allowed] of Object.entries(lists) as [Name, readonly number[]][]) {
+    const content = extract(layout.fields[name], value);
+    if (!allowed.some((one) => BigInt(one) === content)) return `${name} = ${hex(content)}`;
+  }
+  return undefined;
+}
+
+function printParts(field: Field): string {
+  return [...field.parts].reverse().map(printRange).join(",");
+}
+
+function printRange([high, low]: BitRange): string {
+  return high === low ? `${high}` : `${high}:${low}`;
+}
+
+/** Set bits as ranges, highest first: `63:48,12`. */
+function printBits(mask: bigint): string {
+  const ranges: string[] = [];
+  for (let high = mask.toString(2).length - 1; high >= 0; high--) {
+    if (!((mask >> BigInt(high)) & 1n)) continue;
+    let low = high;
+    while (low > 0 && (mask >> BigInt(low - 1)) & 1n) low--;
+    ranges.push(printRange([high, low]));
+    high = low;
+  }
+  return ranges.join(",");
+}

@@ -1,0 +1,59 @@
+import { avicLogicalEntry, avicPhysicalEntry } from "./apic/avic.ts";
+import {
+  apicBase,
+  clusterId,
+  destinationFormat,
+  errorStatus,
+  interruptCommand,
+  lvtPin,
+  lvtTimer,
+  spuriousVector,
+  x2apicLogicalDestination,
+  xapicId,
+} from "./apic/local-apic.ts";
+import { guestInterruptStatus, pidPointer } from "./apic/vmx.ts";
+import { ioapicRteWire } from "./apic/ioapic.ts";
+import type { Layout } from "./layout.ts";
+import { pciCommandStatus } from "./pci/config-header.ts";
+import { msiControl } from "./pci/msi.ts";
+import { msixControl, msixTableEntry } from "./pci/msix.ts";
+import { msiAddress, msiAddressExtended, msiData, msiRemappableAddress, msiRemappableData } from "./msi/message.ts";
+import { irtePosted, irteRemapped, postedDescriptor } from "./vtd/irte.ts";
+import { eventControl, faultRecord, faultStatus, globalCommand, globalStatus, tableAddress } from "./vtd/registers.ts";
+
+/** The layouts whose accessors are generated into `accessors/`. */
+export const hotLayouts: readonly Layout[] = [
+  msiAddress,
+  msiAddressExtended,
+  msiData,
+  msiRemappableAddress,
+  msiRemappableData,
+  irteRemapped,
+  irtePosted,
+  postedDescriptor,
+  globalCommand,
+  globalStatus,
+  faultStatus,
+  eventControl,
+  faultRecord,
+  tableAddress,
+  ioapicRteWire,
+  pciCommandStatus,
+  msiControl,
+  msixControl,
+  msixTableEntry,
+  apicBase,
+  xapicId,
+  x2apicLogicalDestination,
+  clusterId,
+  errorStatus,
+  destinationFormat,
+  spuriousVector,
+  interruptCommand,
+  lvtTimer,
+  lvtPin,
+  guestInterruptStatus,
+  pidPointer,
+  avicPhysicalEntry,
+  avicLogicalEntry,
+];

@@ -1,0 +1,19 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  resolve: { conditions: ["intremap-src", "node", "import", "default"] },
+  ssr: { resolve: { conditions: ["intremap-src", "node", "import", "default"] } },
+  test: {
+    include: ["packages/*/src/**/*.test.ts", "tools/*.test.ts"],
+    pool: "threads",
+    isolate: false,
+    reporters: ["default", "./tools/closing-line.ts"],
+    coverage: {
+      provider: "v8",
+      include: ["packages/core/src/spec/**/*.ts", "packages/core/src/hardware/**/*.ts"],
+      exclude: ["**/*.test.ts"],
+      reporter: ["text-summary", "text"],
+      thresholds: { lines: 100 },
+    },
+  },
+});
