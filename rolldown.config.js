@@ -1,6 +1,17 @@
-export default {
-  input: "packages/cli/src/main.ts",
+const shared = {
   platform: "node",
   resolve: { conditionNames: ["intremap-src", "node", "import"] },
-  output: { dir: "packages/cli/dist", format: "esm", entryFileNames: "intremap.js", cleanDir: true },
 };
+
+export default [
+  {
+    ...shared,
+    input: "packages/cli/src/main.ts",
+    output: { dir: "packages/cli/dist", entryFileNames: "intremap.js", cleanDir: true },
+  },
+  {
+    ...shared,
+    input: ["bench/model.mjs", "bench/replay.mjs"],
+    output: { dir: "bench/dist", cleanDir: true },
+  },
+];

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CpuCache } from "./cpu-cache.ts";
 import { Memory } from "./memory.ts";
@@ -54,7 +54,13 @@ describe("memory", () => {
   test("is unreadable where an error was injected, and outside the address space", () => {
     const memory = new Memory();
     memory.injectError(0x1000, 16);
-    expect([0xff0, 0xffc, 0x1000, 0x100f, 0x1010].map((at) => memory.readable(at, 4))).toEqual([true, true, false, false, true]);
+    expect([0xff0, 0xffc, 0x1000, 0x100f, 0x1010].map((at) => memory.readable(at, 4))).toEqual([
+      true,
+      true,
+      false,
+      false,
+      true,
+    ]);
     expect(memory.readable(0xffd, 4)).toBe(false);
     expect(memory.readable(2 ** 52 - 4, 8)).toBe(false);
     expect(memory.readable(-4, 8)).toBe(false);

@@ -22,7 +22,7 @@ export class Memory {
   readonly #limit: number;
   /** A direct-mapped shortcut to recently used chunks. */
   readonly #wayNumbers = new Int32Array(wayCount).fill(-1);
-  readonly #ways: Int32Array[] = Array.from({ length: wayCount }, () => absent);
+  readonly #ways: Int32Array[] = Array.from({ length: wayCount }, () => unwritten);
   readonly #poison: { readonly from: number; readonly to: number }[] = [];
   /** True once a read error has been injected: the hot path then takes the slow way. */
   poisoned = false;
@@ -32,14 +32,14 @@ export class Memory {
   }
 
   /**
-   * The chunk with number `address >>> 20`, as int32; a shared chunk of zeros if it was never written.
+   * The chunk with number `address >>> 20`, as int32; {@link unwritten} if it never was.
    * The caller must not write to it.
    */
   chunk(number: number): Int32Array {
     const way = number & (wayCount - 1);
     if (this.#wayNumbers[way] === number) return this.#ways[way]!;
     const chunk = this.#chunks.get(number);
-    return chunk === undefined ? absent : this.#remember(number, chunk);
+    return chunk === undefined ? unwritten : this.#remember(number, chunk);
   }
 
   #remember(number: number, chunk: Int32Array): Int32Array {
@@ -55,7 +55,7 @@ export class Memory {
    */
   writableChunk(number: number): Int32Array {
     const chunk = this.chunk(number);
-    return chunk === absent ? this.#allocate(number) : chunk;
+    return chunk === unwritten ? this.#allocate(number) : chunk;
   }
 
   #allocate(number: number): Int32Array {
@@ -132,8 +132,8 @@ export class Memory {
   }
 }
 
-/** Stands for every chunk that was never written. */
-const absent = new Int32Array(chunkWords);
+/** Stands for every chunk that was never written: all zeros. */
+export const unwritten = new Int32Array(chunkWords);
 
 /** The number of the chunk that holds an address, as int32. */
 export function chunkNumber(address: number): number {

@@ -29,7 +29,14 @@ export class RecordingFabric implements InterruptFabric {
     vector: number,
     level: number,
   ): number {
-    this.deliveries.push({ destination: destination >>> 0, logical, redirectionHint, deliveryMode, vector, level });
+    this.deliveries.push({
+      destination: destination >>> 0,
+      logical,
+      redirectionHint,
+      deliveryMode,
+      vector,
+      level,
+    });
     return 1;
   }
 

@@ -1,8 +1,9 @@
 import { type Field, type Layout, fieldsOf, maskOf, reservedMask, widthOf } from "./layout.ts";
 
 /**
- * The hot path's accessors of a layout, as TypeScript: one function per field over 32-bit words, with constant
- * offsets and shifts; a layout of one word takes that word itself. `npm run generate` writes them to `accessors/`; a test holds the files against this text.
+ * The hot path's accessors of a layout, as TypeScript: one constant function per field over 32-bit words, with constant
+ * offsets and shifts. Of a layout wider than a word, a field that lies in one word has a second accessor, `…Of`, that
+ * takes that word; of a layout of one word every accessor does. `npm run generate` writes them to `accessors/`; a test holds the files against this text.
  */
 export function accessorSource(layout: Layout): string {
   const lines = [
@@ -12,9 +13,16 @@ export function accessorSource(layout: Layout): string {
     `export const WORDS = ${Math.ceil(layout.width / 32)};`,
     "",
   ];
-  if (layout.reserved !== undefined) lines.push(...masks("RESERVED", "Bits that no field claims", reservedMask(layout)));
+  if (layout.reserved !== undefined)
+    lines.push(...masks("RESERVED", "Bits that no field claims", reservedMask(layout)));
   for (const [setting, mask] of conditionalMasks(layout)) {
-    lines.push(...masks(`RESERVED_${setting}`, `Bits that are reserved when ${setting.replace(/_(\d)$/, "=$1")}`, mask));
+    lines.push(
+      ...masks(
+        `RESERVED_${setting}`,
+        `Bits that are reserved when ${setting.replace(/_(\d)$/, "=$1")}`,
+        mask,
+      ),
+    );
   }
   const scalar = layout.width <= 32;
   for (const [name, field] of fieldsOf(layout)) lines.push(...fieldAccessors(name, field, scalar));
@@ -25,20 +33,39 @@ function fieldAccessors(name: string, field: Field, scalar: boolean): string[] {
   const lines: string[] = [];
   const width = widthOf(field) + (field.scale ?? 0);
   const [part] = field.parts;
-  const bitsText = field.parts.map(([high, low]) => (high === low ? `${high}` : `${high}:${low}`)).reverse().join(",");
+  const bitsText = field.parts
+    .map(([high, low]) => (high === low ? `${high}` : `${high}:${low}`))
+    .reverse()
+    .join(",");
   if (field.parts.length === 1 && part !== undefined && part[0] >> 5 === part[1] >> 5) {
     const constant = constantName(name);
     lines.push(`export const ${constant}_WORD = ${part[1] >> 5};`);
     lines.push(`export const ${constant}_SHIFT = ${part[1] & 31};`);
     lines.push(`export const ${constant}_MASK = ${signedHex(maskOf([part[0] & 31, part[1] & 31]))};`, "");
   }
+  if (!scalar && lines.length > 0 && width <= 32) {
+    lines.push(`/** ${field.title}, from the word that holds it. */`);
+    const scalarField = { ...field, parts: [[part![0] & 31, part![1] & 31]] as const };
+    lines.push(
+      `export const ${name}Of = (word: number): number => ${halfExpression(scalarField, 0, true)};`,
+      "",
+    );
+  }
   if (width > 64) return lines.concat(`export const ${constantName(name)}_WORD = ${part![1] >> 5};`, "");
   const halves: [string, string, number][] =
-    width <= 32 ? [[name, "", 0]] : [[`${name}Low`, ", value bits 31:0", 0], [`${name}High`, ", value bits 63:32", 32]];
+    width <= 32
+      ? [[name, "", 0]]
+      : [
+          [`${name}Low`, ", value bits 31:0", 0],
+          [`${name}High`, ", value bits 63:32", 32],
+        ];
   for (const [accessor, note, first] of halves) {
     lines.push(`/** ${field.title}: bits ${bitsText}${note}. */`);
-    lines.push(`export function ${accessor}(${scalar ? "word: number" : "words: Int32Array, at: number"}): number {`);
-    lines.push(`  return ${halfExpression(field, first, scalar)};`, "}", "");
+    const parameters = scalar ? "word: number" : "words: Int32Array, at: number";
+    lines.push(
+      `export const ${accessor} = (${parameters}): number => ${halfExpression(field, first, scalar)};`,
+      "",
+    );
   }
   return lines;
 }
@@ -56,7 +83,9 @@ function halfExpression(field: Field, first: number, scalar: boolean): string {
       from = to + 1;
     }
   }
-  return terms.length === 1 ? terms[0]! : terms.map((one) => (one.includes(" ") ? `(${one})` : one)).join(" | ");
+  return terms.length === 1
+    ? terms[0]!
+    : terms.map((one) => (one.includes(" ") ? `(${one})` : one)).join(" | ");
 }
 
 function term(low: number, high: number, valueBit: number, scalar: boolean): string {
@@ -75,7 +104,9 @@ function conditionalMasks(layout: Layout): Map<string, bigint> {
   const found = new Map<string, bigint>();
   for (const [, field] of fieldsOf(layout)) {
     for (const { bits, when } of field.reservedWhen ?? []) {
-      const setting = Object.entries(when).map(([flag, value]) => `${flag.toUpperCase()}_${value}`).join("_");
+      const setting = Object.entries(when)
+        .map(([flag, value]) => `${flag.toUpperCase()}_${value}`)
+        .join("_");
       found.set(setting, (found.get(setting) ?? 0n) | maskOf(bits));
     }
   }
@@ -91,7 +122,8 @@ function masks(name: string, title: string, mask: bigint): string[] {
   return [...lines, ""];
 }
 
-function constantName(field: string): string {
+/** The prefix of a field's `_WORD`, `_SHIFT` and `_MASK`. */
+export function constantName(field: string): string {
   return field.replace(/([a-z])([A-Z])/g, "$1_$2").toUpperCase();
 }
 

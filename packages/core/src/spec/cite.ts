@@ -21,5 +21,7 @@ export type DocumentId = keyof typeof documents;
 export type Section = string;
 
 export function cite(document: DocumentId, section: string): Section {
-  return /^[\dA-Z][\d.]*$/.test(section) ? `${documents[document]} §${section}` : `${documents[document]} ${section}`;
+  return /^[\dA-Z][\d.]*$/.test(section)
+    ? `${documents[document]} §${section}`
+    : `${documents[document]} ${section}`;
 }

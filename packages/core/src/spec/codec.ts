@@ -72,12 +72,12 @@ export function validate<Name extends string>(
   };
 
   const stray = value & reservedMask(layout);
-  if (layout.reserved !== undefined && stray) report(layout.reserved, `reserved bits ${printBits(stray)} are set`);
+  if (layout.reserved !== undefined && stray) report(layout.reserved, `reserved ${printBits(stray)} set`);
 
   for (const [name, field] of fieldsOf(layout)) {
     for (const { bits, when, rule } of field.reservedWhen ?? []) {
       const set = value & maskOf(bits);
-      if (set) report(rule, `${name}: bits ${printBits(set)} are set`, when);
+      if (set) report(rule, `${name}: ${printBits(set)} set`, when);
     }
     const content = extract(field, value);
     const { illegal } = field;
@@ -95,7 +95,11 @@ export function validate<Name extends string>(
 }
 
 /** The table that `decode` prints, most significant field last, as the documents list them. */
-export function table<Name extends string>(layout: Layout<Name>, value: bigint, naming: Naming = "spec"): Row[] {
+export function table<Name extends string>(
+  layout: Layout<Name>,
+  value: bigint,
+  naming: Naming = "spec",
+): Row[] {
   return fieldsOf(layout).map(([name, field]) => {
     const content = exact(extract(field, value));
     const meaning = typeof content === "number" ? field.values?.[content] : undefined;
@@ -152,7 +156,12 @@ function openSettings(condition: Condition, context: Context): string | undefine
   return open.join(", ");
 }
 
-const settingNames: Readonly<Record<keyof Condition, string>> = { eime: "EIME", pi: "PI", gaen: "GAEn", xten: "XTEn" };
+const settingNames: Readonly<Record<keyof Condition, string>> = {
+  eime: "EIME",
+  pi: "PI",
+  gaen: "GAEn",
+  xten: "XTEn",
+};
 
 /** The first field that holds none of its listed values, as text; undefined when all of them match. */
 function violated<Name extends string>(
@@ -175,7 +184,7 @@ function printRange([high, low]: BitRange): string {
   return high === low ? `${high}` : `${high}:${low}`;
 }
 
-/** Set bits as ranges, highest first: `63:48,12`. */
+/** Set bits as ranges, highest first, with the verb that goes with them: `bits 63:48,12 are`. */
 function printBits(mask: bigint): string {
   const ranges: string[] = [];
   for (let high = mask.toString(2).length - 1; high >= 0; high--) {
@@ -185,5 +194,6 @@ function printBits(mask: bigint): string {
     ranges.push(printRange([high, low]));
     high = low;
   }
-  return ranges.join(",");
+  const single = (mask & (mask - 1n)) === 0n;
+  return single ? `bit ${ranges.join()} is` : `bits ${ranges.join()} are`;
 }

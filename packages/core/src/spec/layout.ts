@@ -93,10 +93,13 @@ export function layout<Name extends string>(declaration: Layout<Name>): Layout<N
     for (const range of field.parts) {
       const [high, low] = range;
       if (high < low || low < 0 || high >= declaration.width) {
-        throw new RangeError(`${declaration.name}.${name}: bits ${high}:${low} do not lie in ${declaration.width} bits`);
+        throw new RangeError(
+          `${declaration.name}.${name}: bits ${high}:${low} do not lie in ${declaration.width} bits`,
+        );
       }
       const mask = maskOf(range);
-      if (claimed & mask) throw new RangeError(`${declaration.name}.${name}: bits ${high}:${low} are claimed twice`);
+      if (claimed & mask)
+        throw new RangeError(`${declaration.name}.${name}: bits ${high}:${low} are claimed twice`);
       claimed |= mask;
     }
   }

@@ -42,5 +42,9 @@ type Command = Partial<Record<keyof typeof globalCommand.fields, 0 | 1>>;
 /** Writes GCMD with some bits changed and the others as GSTS shows them. */
 export function command(unit: VtdUnit, change: Command): void {
   const { cfis, ires, qies, tes } = decode(globalStatus, unit.read(registers.GSTS.offset, 32));
-  unit.write(registers.GCMD.offset, 32, encode(globalCommand, { cfi: cfis, ire: ires, qie: qies, te: tes, ...change }));
+  unit.write(
+    registers.GCMD.offset,
+    32,
+    encode(globalCommand, { cfi: cfis, ire: ires, qie: qies, te: tes, ...change }),
+  );
 }

@@ -29,7 +29,8 @@ function machine(profile: VtdProfile = vtdStrict, table: Partial<RemappingTable>
   const cpuCache = new CpuCache(memory);
   const unit = new VtdUnit({ memory, fabric, profile, ...(profile === vtdNonCoherent ? { cpuCache } : {}) });
   enableRemapping(unit, { base, size: 7, ...table });
-  const put = (index: number, entry: bigint): void => memory.writeWords(base + 16 * index, toWords(entry, 128));
+  const put = (index: number, entry: bigint): void =>
+    memory.writeWords(base + 16 * index, toWords(entry, 128));
   return { memory, fabric, cpuCache, unit, put };
 }
 
@@ -46,7 +47,15 @@ function remapped(values: Parameters<typeof encode<keyof typeof irteRemapped.fie
 }
 
 function posted(values: Parameters<typeof encode<keyof typeof irtePosted.fields>>[1] = {}): bigint {
-  return encode(irtePosted, { p: 1, im: 1, vv: 0x41, pda: descriptorAddress, svt: 1, sid: device, ...values });
+  return encode(irtePosted, {
+    p: 1,
+    im: 1,
+    vv: 0x41,
+    pda: descriptorAddress,
+    svt: 1,
+    sid: device,
+    ...values,
+  });
 }
 
 /** The address of a remappable request with SHV=0 for an index. */
@@ -116,12 +125,33 @@ const faults: {
   },
   { name: "data above a subhandle", reason: 0x20, address: handle(5, 1), data: 0x1_0000 },
   { name: "an index past the table", reason: 0x21, address: handle(256) },
-  { name: "an index that a subhandle takes past the table", reason: 0x21, address: handle(5, 1), data: 0xffff },
-  { name: "a table that cannot be read", reason: 0x23, prepare: ({ memory }) => memory.injectError(base + 80, 16) },
+  {
+    name: "an index that a subhandle takes past the table",
+    reason: 0x21,
+    address: handle(5, 1),
+    data: 0xffff,
+  },
+  {
+    name: "a table that cannot be read",
+    reason: 0x23,
+    prepare: ({ memory }) => memory.injectError(base + 80, 16),
+  },
   { name: "an entry that is not present", reason: 0x22, qualified: true, entry: { p: 0 } },
   { name: "a wrong source id", reason: 0x26, qualified: true, requester: 0x0019 },
-  { name: "a bus before the range", reason: 0x26, qualified: true, entry: { svt: 2, sid: 0x0305 }, requester: 0x02ff },
-  { name: "a bus behind the range", reason: 0x26, qualified: true, entry: { svt: 2, sid: 0x0305 }, requester: 0x0600 },
+  {
+    name: "a bus before the range",
+    reason: 0x26,
+    qualified: true,
+    entry: { svt: 2, sid: 0x0305 },
+    requester: 0x02ff,
+  },
+  {
+    name: "a bus behind the range",
+    reason: 0x26,
+    qualified: true,
+    entry: { svt: 2, sid: 0x0305 },
+    requester: 0x0600,
+  },
   { name: "reserved bits in the low word", reason: 0x24, qualified: true, raw: 1n << 12n },
   { name: "reserved bits beside the source id", reason: 0x24, qualified: true, raw: 1n << 84n },
   { name: "reserved bits in the highest word", reason: 0x24, qualified: true, raw: 1n << 127n },
@@ -133,14 +163,17 @@ const faults: {
 ];
 
 describe("a request is blocked for", () => {
-  test.each(faults)("$name with reason $reason", ({ reason, table, prepare, entry, raw, address, data, requester }) => {
-    const one = machine(vtdStrict, table);
-    one.put(5, remapped(entry) | (raw ?? 0n));
-    prepare?.(one);
-    expect(one.unit.interrupt(address ?? handle(5), data ?? 0, requester ?? device)).toBe(Outcome.blocked);
-    expect(one.unit.fault).toMatchObject({ reason, recorded: true, requester: requester ?? device });
-    expect(one.fabric.deliveries).toEqual([]);
-  });
+  test.each(faults)(
+    "$name with reason $reason",
+    ({ reason, table, prepare, entry, raw, address, data, requester }) => {
+      const one = machine(vtdStrict, table);
+      one.put(5, remapped(entry) | (raw ?? 0n));
+      prepare?.(one);
+      expect(one.unit.interrupt(address ?? handle(5), data ?? 0, requester ?? device)).toBe(Outcome.blocked);
+      expect(one.unit.fault).toMatchObject({ reason, recorded: true, requester: requester ?? device });
+      expect(one.fabric.deliveries).toEqual([]);
+    },
+  );
 
   test.each(faults)("$name, and FPD keeps out of the log what it may", (fault) => {
     const one = machine(vtdStrict, fault.table);
@@ -153,18 +186,28 @@ describe("a request is blocked for", () => {
   test("a malformed request is blocked whatever the table says", () => {
     const { unit } = machine();
     expect(unit.malformed(0xfee0_0010 | 0, device)).toBe(Outcome.blocked);
-    expect(unit.fault).toMatchObject({ name: "malformedRequest", reason: 0x29, rule: "vtd.ir.malformed-request" });
+    expect(unit.fault).toMatchObject({
+      name: "malformedRequest",
+      reason: 0x29,
+      rule: "vtd.ir.malformed-request",
+    });
   });
 
   test("not having remapping on, where that is required", () => {
-    const profile = { ...vtdStrict, extendedCapability: vtdStrict.extendedCapability | encode(extendedCapability, { irreq: 1 }) };
+    const profile = {
+      ...vtdStrict,
+      extendedCapability: vtdStrict.extendedCapability | encode(extendedCapability, { irreq: 1 }),
+    };
     const unit = new VtdUnit({ memory: new Memory(), fabric: new RecordingFabric(), profile });
     expect(unit.interrupt(0xfee0_0000 | 0, 0x30, device)).toBe(Outcome.blocked);
     expect(unit.fault?.reason).toBe(0x2b);
   });
 
   test("EIME=0, where x2APIC mode is required, before anything else is looked at", () => {
-    const profile = { ...vtdStrict, extendedCapability: vtdStrict.extendedCapability | encode(extendedCapability, { eimer: 1 }) };
+    const profile = {
+      ...vtdStrict,
+      extendedCapability: vtdStrict.extendedCapability | encode(extendedCapability, { eimer: 1 }),
+    };
     const { unit } = machine(profile, { compatibility: true });
     for (const address of [handle(5), 0xfee0_0000 | 0]) {
       expect(unit.interrupt(address, 0, device)).toBe(Outcome.blocked);
@@ -183,7 +226,11 @@ test("a compatibility-format request passes in xAPIC mode when CFI is on", () =>
 
 test("a table above the host address width has no entries", () => {
   const memory = new Memory();
-  const unit = new VtdUnit({ memory, fabric: new RecordingFabric(), profile: { ...vtdStrict, hostAddressWidth: 32 } });
+  const unit = new VtdUnit({
+    memory,
+    fabric: new RecordingFabric(),
+    profile: { ...vtdStrict, hostAddressWidth: 32 },
+  });
   enableRemapping(unit, { base: 2 ** 32, size: 7 });
   expect(unit.interrupt(handle(0), 0, device)).toBe(Outcome.blocked);
   expect(unit.fault).toMatchObject({ reason: 0x21, index: 0 });
@@ -200,7 +247,9 @@ describe("source-id verification", () => {
   const differing = [0, 1, 2, 4, 8, 0x100];
   const ignored = [0, 4, 6, 7];
   test.each(
-    ignored.flatMap((mask, sq) => differing.map((change) => ({ sq, change, passes: (change & ~mask) === 0 }))),
+    ignored.flatMap((mask, sq) =>
+      differing.map((change) => ({ sq, change, passes: (change & ~mask) === 0 })),
+    ),
   )("with SQ=$sq lets an id that differs in $change pass: $passes", ({ sq, change, passes }) => {
     const { unit, put } = machine();
     put(5, remapped({ sq, sid: 0x0508 }));
@@ -233,22 +282,29 @@ describe("source-id verification", () => {
 
 describe("posting", () => {
   const nv = 0xf2;
-  const states = [0, 1].flatMap((on) => [0, 1].flatMap((sn) => [0, 1].flatMap((urg) => [0, 1].map((same) => ({ on, sn, urg, same })))));
+  const states = [0, 1].flatMap((on) =>
+    [0, 1].flatMap((sn) => [0, 1].flatMap((urg) => [0, 1].map((same) => ({ on, sn, urg, same })))),
+  );
 
-  test.each(states)("with ON=$on SN=$sn URG=$urg and the vector already there: $same", ({ on, sn, urg, same }) => {
-    const { unit, fabric, memory, put } = machine();
-    put(5, posted({ urg }));
-    memory.write32(descriptorAddress + 8, same << 1);
-    memory.write32(descriptorAddress + 32, on | (sn << 1) | (nv << 16));
-    memory.write32(descriptorAddress + 36, 0x0700);
-    expect(unit.interrupt(handle(5), 0, device)).toBe(Outcome.posted);
-    const notified = on === 0 && (sn === 0 || urg === 1);
-    expect(memory.read32(descriptorAddress + 8)).toBe(2);
-    expect(memory.read32(descriptorAddress + 32) & 3).toBe((notified ? 1 : on) | (sn << 1));
-    expect(fabric.deliveries).toEqual(
-      notified ? [{ destination: 7, logical: 0, redirectionHint: 0, deliveryMode: 0, vector: nv, level: 0 }] : [],
-    );
-  });
+  test.each(states)(
+    "with ON=$on SN=$sn URG=$urg and the vector already there: $same",
+    ({ on, sn, urg, same }) => {
+      const { unit, fabric, memory, put } = machine();
+      put(5, posted({ urg }));
+      memory.write32(descriptorAddress + 8, same << 1);
+      memory.write32(descriptorAddress + 32, on | (sn << 1) | (nv << 16));
+      memory.write32(descriptorAddress + 36, 0x0700);
+      expect(unit.interrupt(handle(5), 0, device)).toBe(Outcome.posted);
+      const notified = on === 0 && (sn === 0 || urg === 1);
+      expect(memory.read32(descriptorAddress + 8)).toBe(2);
+      expect(memory.read32(descriptorAddress + 32) & 3).toBe((notified ? 1 : on) | (sn << 1));
+      expect(fabric.deliveries).toEqual(
+        notified
+          ? [{ destination: 7, logical: 0, redirectionHint: 0, deliveryMode: 0, vector: nv, level: 0 }]
+          : [],
+      );
+    },
+  );
 
   test("notifies a 32-bit destination in x2APIC mode", () => {
     const { unit, fabric, memory, put } = machine(vtdStrict, { eime: true });
@@ -259,9 +315,21 @@ describe("posting", () => {
   });
 
   test.each([
-    { name: "an inaccessible descriptor", reason: 0x27, prepare: (m: Memory) => m.injectError(descriptorAddress + 60, 4) },
-    { name: "reserved control bits", reason: 0x28, prepare: (m: Memory) => m.write32(descriptorAddress + 32, 4) },
-    { name: "a wide destination in xAPIC mode", reason: 0x28, prepare: (m: Memory) => m.write32(descriptorAddress + 36, 1) },
+    {
+      name: "an inaccessible descriptor",
+      reason: 0x27,
+      prepare: (m: Memory) => m.injectError(descriptorAddress + 60, 4),
+    },
+    {
+      name: "reserved control bits",
+      reason: 0x28,
+      prepare: (m: Memory) => m.write32(descriptorAddress + 32, 4),
+    },
+    {
+      name: "a wide destination in xAPIC mode",
+      reason: 0x28,
+      prepare: (m: Memory) => m.write32(descriptorAddress + 36, 1),
+    },
   ])("is blocked for $name, and the descriptor is left alone", ({ reason, prepare }) => {
     const { unit, memory, put } = machine();
     put(5, posted());
@@ -291,7 +359,10 @@ describe("posting", () => {
   });
 
   test("is a reserved bit where CAP.PI is 0", () => {
-    const { unit, put } = machine({ ...vtdStrict, capability: vtdStrict.capability & ~encode(capability, { pi: 1 }) });
+    const { unit, put } = machine({
+      ...vtdStrict,
+      capability: vtdStrict.capability & ~encode(capability, { pi: 1 }),
+    });
     put(5, posted());
     unit.interrupt(handle(5), 0, device);
     expect(unit.fault?.reason).toBe(0x24);
@@ -316,7 +387,9 @@ describe("the interrupt-entry cache", () => {
     for (let i = 0; i < 16; i++) unit.interrupt(handle(i), 0, device);
     for (let i = 0; i < 16; i++) put(i, 0n);
     invalidateEntries(unit, 6, 2);
-    const gone = Array.from({ length: 16 }, (_, i) => i).filter((i) => unit.interrupt(handle(i), 0, device) === Outcome.blocked);
+    const gone = Array.from({ length: 16 }, (_, i) => i).filter(
+      (i) => unit.interrupt(handle(i), 0, device) === Outcome.blocked,
+    );
     expect(gone).toEqual([4, 5, 6, 7]);
   });
 
@@ -355,7 +428,9 @@ describe("the interrupt-entry cache", () => {
     put(6, remapped({ dlm: 3 }));
     unit.interrupt(handle(4), 0, device);
     for (const i of [5, 6, 7, 8]) put(i, remapped());
-    const reasons = [5, 6, 7, 8].map((i) => (unit.interrupt(handle(i), 0, device) === Outcome.blocked ? unit.fault?.reason : 0));
+    const reasons = [5, 6, 7, 8].map((i) =>
+      unit.interrupt(handle(i), 0, device) === Outcome.blocked ? unit.fault?.reason : 0,
+    );
     expect(reasons).toEqual([0x22, 0x24, 0x22, 0]);
     invalidateEntries(unit, 5);
     expect(unit.interrupt(handle(5), 0, device)).toBe(Outcome.remapped);
@@ -415,10 +490,35 @@ const deviations: {
   requester?: number;
 }[] = [
   { name: "a compatibility-format request", strict: 0x25, qemu: 0, address: 0xfee0_0000 | 0 },
-  { name: "a bus inside an ascending range", strict: 0, qemu: 0x26, entry: remapped({ svt: 2, sid: 0x0005 }), requester: 0x0300 },
-  { name: "a bus inside a descending range", strict: 0x26, qemu: 0, entry: remapped({ svt: 2, sid: 0x0500 }), requester: 0x0300 },
-  { name: "reserved bits and a wrong source id", strict: 0x26, qemu: 0x24, entry: remapped() | (1n << 12n), requester: 1 },
-  { name: "reserved data and a not-present entry", strict: 0x20, qemu: 0x22, entry: 0n, address: handle(5, 1), data: 0x1_0000 },
+  {
+    name: "a bus inside an ascending range",
+    strict: 0,
+    qemu: 0x26,
+    entry: remapped({ svt: 2, sid: 0x0005 }),
+    requester: 0x0300,
+  },
+  {
+    name: "a bus inside a descending range",
+    strict: 0x26,
+    qemu: 0,
+    entry: remapped({ svt: 2, sid: 0x0500 }),
+    requester: 0x0300,
+  },
+  {
+    name: "reserved bits and a wrong source id",
+    strict: 0x26,
+    qemu: 0x24,
+    entry: remapped() | (1n << 12n),
+    requester: 1,
+  },
+  {
+    name: "reserved data and a not-present entry",
+    strict: 0x20,
+    qemu: 0x22,
+    entry: 0n,
+    address: handle(5, 1),
+    data: 0x1_0000,
+  },
   { name: "reserved data and a good entry", strict: 0x20, qemu: 0x20, address: handle(5, 1), data: 0x1_0000 },
   { name: "a wide destination in xAPIC mode", strict: 0x24, qemu: 0, entry: remapped({ dst: 0x1_0300 }) },
   { name: "an SMI with a vector", strict: 0x24, qemu: 0, entry: remapped({ dlm: 2 }) },
@@ -429,17 +529,20 @@ const deviations: {
 ];
 
 describe("QEMU departs from the specification for", () => {
-  test.each(deviations)("$name: $strict becomes $qemu", ({ strict, qemu, entry, address, data, requester }) => {
-    for (const [profile, reason] of [
-      [vtdStrict, strict],
-      [vtdQemu111, qemu],
-    ] as const) {
-      const { unit, put } = machine(profile);
-      put(5, entry ?? remapped());
-      const outcome = unit.interrupt(address ?? handle(5), data ?? 0, requester ?? device);
-      expect(outcome === Outcome.blocked ? unit.fault?.reason : 0).toBe(reason);
-    }
-  });
+  test.each(deviations)(
+    "$name: $strict becomes $qemu",
+    ({ strict, qemu, entry, address, data, requester }) => {
+      for (const [profile, reason] of [
+        [vtdStrict, strict],
+        [vtdQemu111, qemu],
+      ] as const) {
+        const { unit, put } = machine(profile);
+        put(5, entry ?? remapped());
+        const outcome = unit.interrupt(address ?? handle(5), data ?? 0, requester ?? device);
+        expect(outcome === Outcome.blocked ? unit.fault?.reason : 0).toBe(reason);
+      }
+    },
+  );
 
   test("a posted entry, which it delivers by its low word", () => {
     const { unit, fabric, put } = machine(vtdQemu111);

@@ -52,7 +52,8 @@ export class FaultLog {
     state.set(toWords(encode(faultRecord, { f: 1, fr: reason, sid }) | info, 128), at);
     const first = !this.pending;
     if (!status.ppf(state[fsts]!)) {
-      state[fsts] = (state[fsts]! & ~status.FRI_MASK) | status.PPF_MASK | (state[Word.faultIndex]! << status.FRI_SHIFT);
+      state[fsts] =
+        (state[fsts]! & ~status.FRI_MASK) | status.PPF_MASK | (state[Word.faultIndex]! << status.FRI_SHIFT);
     }
     state[Word.faultIndex] = (state[Word.faultIndex]! + 1) % this.#records;
     if (first) this.#event.raise();

@@ -1,5 +1,5 @@
 import type { RuleId } from "../../spec/rules.ts";
-import { type FaultName, type FaultReason, faultNameOf, faultReasons } from "../../spec/vtd/faults.ts";
+import { type FaultName, type FaultReason, faultReasons } from "../../spec/vtd/faults.ts";
 
 interface Common {
   /** FRCD.FR. */
@@ -23,16 +23,15 @@ export type VtdFault =
 type EntryName = "notPresent" | "entryReserved" | "sidMismatch" | "descriptorAccess" | "descriptorReserved";
 type IndexedName = EntryName | "indexOutOfRange" | "tableAccess";
 
-/** Builds the fault of a reason code from the evidence that the unit kept. */
+/** Builds the fault of a name from the evidence that the unit kept. */
 export function faultOf(
-  code: number,
+  name: FaultName,
   evidence: Omit<Common, "reason" | "rule"> & { readonly index: number; readonly entry: bigint },
 ): VtdFault {
-  const name = faultNameOf(code)!;
-  const reason: FaultReason = faultReasons[name];
+  const { code, rule, indexed }: FaultReason = faultReasons[name];
   const { index, entry, ...rest } = evidence;
-  const common = { reason: code, rule: reason.rule, ...rest };
-  if (!reason.indexed) return { ...common, name: name as Exclude<FaultName, IndexedName> };
+  const common = { reason: code, rule, ...rest };
+  if (!indexed) return { ...common, name: name as Exclude<FaultName, IndexedName> };
   if (name === "indexOutOfRange" || name === "tableAccess") return { ...common, name, index };
   return { ...common, name: name as EntryName, index, entry };
 }

@@ -79,7 +79,8 @@ export class InvalidationQueue {
       const tail = Number(decode(queueTail, fromWords(state, word.tail, 64)).qt);
       const head = state[word.head]!;
       if (head === tail) return;
-      if ((dw === 1 && !this.#options.wide) || (dw === 0 && state[Word.tableMode] !== legacyMode)) return this.#stop("width");
+      if ((dw === 1 && !this.#options.wide) || (dw === 0 && state[Word.tableMode] !== legacyMode))
+        return this.#stop("width");
       if (tail >= bytes) return this.#stop("invalidTail");
       if (tail % step !== 0) return this.#stop("tailAlignment");
       const address = Number(iqa) + head;
@@ -148,7 +149,15 @@ export class InvalidationQueue {
       this.#state[word.completion] = 1;
       completion.raise();
     }
-    observer?.record(eventKinds.completed, address | 0, Math.floor(address / 2 ** 32) | 0, Number(wait.statusdata) | 0, 0, 0, 0);
+    observer?.record(
+      eventKinds.completed,
+      address | 0,
+      Math.floor(address / 2 ** 32) | 0,
+      Number(wait.statusdata) | 0,
+      0,
+      0,
+      0,
+    );
     return undefined;
   }
 }

@@ -6,14 +6,16 @@ import * as requestData from "../../spec/accessors/msi-remappable-data.ts";
 import * as pid from "../../spec/accessors/posted-descriptor.ts";
 import { type FaultReason, faultNameOf, faultReasons } from "../../spec/vtd/faults.ts";
 import type { CpuCache } from "../cpu-cache.ts";
-import { DeliveryMode, type InterruptFabric, Outcome, unknownRequester } from "../delivery.ts";
+import { DeliveryMode, type InterruptFabric, Outcome } from "../delivery.ts";
 import { type Observer, eventKinds } from "../event.ts";
-import { type Memory, physicalAddressLimit } from "../memory.ts";
+import { type Memory, unwritten } from "../memory.ts";
 import type { EntryCache } from "./entry-cache.ts";
+import { badFormat, destinationOf, judge, postsThrough } from "./entry-format.ts";
 import { type VtdFault, faultOf } from "./fault.ts";
 import type { FaultLog } from "./fault-log.ts";
 import type { VtdProfile } from "./profile.ts";
-import { Mode, Tag, Word, cacheBase, cacheStride } from "./state.ts";
+import { busInRange, sourceFault } from "./source-id.ts";
+import { Mode, Slot, Tag, Word, irteOf, slotOf } from "./state.ts";
 
 const Reason = {
   requestReserved: faultReasons.requestReserved.code,
@@ -22,7 +24,6 @@ const Reason = {
   tableAccess: faultReasons.tableAccess.code,
   entryReserved: faultReasons.entryReserved.code,
   compatibilityBlocked: faultReasons.compatibilityBlocked.code,
-  sidMismatch: faultReasons.sidMismatch.code,
   descriptorAccess: faultReasons.descriptorAccess.code,
   descriptorReserved: faultReasons.descriptorReserved.code,
   malformedRequest: faultReasons.malformedRequest.code,
@@ -30,13 +31,24 @@ const Reason = {
   remappingRequired: faultReasons.remappingRequired.code,
 } as const;
 
-const allEntries = 65536;
+const lowestReason = 0x20;
+const reasons: readonly FaultReason[] = Object.values(faultReasons).sort((a, b) => a.code - b.code);
+
+/** What a request through an entry ends in, unless it is a reason to block it. */
+const remapping = 0;
+const posting = -1;
+
+/** What a lawful entry may have that takes more than a fixed, edge-triggered interrupt to one physical destination. */
+const unusual = irte.DM_MASK | irte.RH_MASK | irte.TM_MASK | irte.DLM_MASK | Tag.posted | Tag.ranged;
+
+/** The bits of an IRTE's low word that tell the commonest kind of entry from others, and its SQ=00b, SVT=01b. */
+const commonBits =
+  irte.RESERVED_0 | irte.P_MASK | irte.IM_MASK | irte.DM_MASK | irte.RH_MASK | irte.TM_MASK | irte.DLM_MASK;
+const verifiedInFull = 1 << irte.SVT_SHIFT;
+
 const entriesInLine = 4;
 const chunkWordShift = 18;
 const chunkWordMask = (1 << chunkWordShift) - 1;
-
-/** Source ids are compared under these masks, by SQ (VT-d 5.10 §9.9). */
-const sourceMasks = Int32Array.of(0xffff, 0xfffb, 0xfff9, 0xfff8);
 
 export interface RemapperParts {
   readonly memory: Memory;
@@ -51,255 +63,231 @@ export interface RemapperParts {
 }
 
 /**
- * The ten-step decision on one interrupt request (VT-d 5.10 §5.1.4), over the unit's state. This is the hot path:
- * int32 in, a small integer out, nothing allocated unless the request is blocked.
+ * The decision on one interrupt request (VT-d 5.10 §5.1.4), over the unit's state. This is the hot path: int32 in, a
+ * small integer out, nothing allocated unless the request is blocked or its entry newly cached.
  */
 export class Remapper {
   readonly #state: Int32Array;
-  readonly #parts: RemapperParts;
   readonly #memory: Memory;
+  readonly #cpuCache: CpuCache | undefined;
   readonly #fabric: InterruptFabric;
+  readonly #cache: EntryCache | undefined;
+  readonly #faults: FaultLog;
   readonly #observer: Observer | null;
-  /** The words that the entry being decided on lies in: the state (a cached copy) or a chunk of memory. */
-  #words: Int32Array;
+  readonly #profile: VtdProfile;
+  readonly #coherent: boolean;
+  readonly #descriptorLimit: number;
+  /** The chunk of memory in which the last entry was read the long way, which is nearly always the next one's. */
+  #held: Int32Array = unwritten;
+  #heldNumber = 0;
 
   constructor(state: Int32Array, parts: RemapperParts) {
     this.#state = state;
-    this.#parts = parts;
     this.#memory = parts.memory;
+    this.#cpuCache = parts.cpuCache;
     this.#fabric = parts.fabric;
+    this.#cache = parts.cache;
+    this.#faults = parts.faults;
     this.#observer = parts.observer;
-    this.#words = state;
+    this.#profile = parts.profile;
+    this.#coherent = parts.coherent;
+    this.#descriptorLimit = 2 ** (parts.profile.hostAddressWidth - 32);
   }
 
   interrupt(address: number, data: number, requester: number): Outcome {
-    const mode = this.#state[Word.mode]!;
+    // As int32 from here on: a number that is not known to be one costs on each use.
+    address |= 0;
+    data |= 0;
+    requester |= 0;
+    const state = this.#state;
+    const mode = state[Word.mode]!;
+    if ((mode & Mode.swift) !== 0 && requestAddress.format(address) !== 0) {
+      // A shortcut to step 10. Reserved bits of the data take the index past any table, so the steps find them.
+      const index = (requestAddress.handle(address) + (data & -requestAddress.shv(address))) | 0;
+      if (index >>> 0 < state[Word.entries]!) {
+        const outcome =
+          (mode & Mode.cache) !== 0
+            ? this.#swiftHit(mode, index, requester)
+            : this.#swiftFetch(mode, index, requester);
+        if (outcome !== Outcome.blocked) return outcome;
+      }
+    }
+    state[Word.request] = address;
+    state[Word.request + 1] = data;
+    state[Word.request + 2] = requester;
     if (this.#observer !== null) this.#observer.record(eventKinds.request, requester, address, data, 0, 0, 0);
-    if ((mode & Mode.ires) === 0) return this.#whileOff(mode, address, data, requester);
-    // vtd.ir.eim-required
-    if ((mode & (Mode.eimRequired | Mode.eime)) === Mode.eimRequired) {
-      return this.#block(Reason.eimRequired, address, data, requester, 0);
+    // Step 1: vtd.ir.remapping-required, vtd.ir.pass-through
+    if ((mode & Mode.ires) === 0) {
+      return (mode & Mode.remappingRequired) === 0
+        ? this.#pass(address, data)
+        : this.#block(Reason.remappingRequired, 0);
     }
-    if (requestAddress.format(address) === 0) return this.#compatibility(mode, address, data, requester);
+    // Step 2: vtd.ir.eim-required
+    if ((mode & (Mode.eimRequired | Mode.eime)) === Mode.eimRequired)
+      return this.#block(Reason.eimRequired, 0);
+    // Step 3: vtd.ir.compatibility-pass, vtd.ir.compatibility-blocked; qemu.vtd.compatibility-passes
+    if (requestAddress.format(address) === 0) {
+      const passes =
+        (mode & (Mode.eime | Mode.cfis)) === Mode.cfis || (mode & Mode.compatibilityPasses) !== 0;
+      return passes ? this.#pass(address, data) : this.#block(Reason.compatibilityBlocked, 0);
+    }
+    // Step 4: vtd.ir.request-reserved
+    const reservedData = requestAddress.shv(address) !== 0 && (data & requestData.RESERVED_0) !== 0;
+    if (reservedData && (mode & Mode.requestAfterEntry) === 0) return this.#block(Reason.requestReserved, 0);
     let index = requestAddress.handle(address);
-    if (requestAddress.shv(address) !== 0) {
-      // vtd.ir.request-reserved
-      if ((data & requestData.RESERVED_0) !== 0 && (mode & Mode.requestAfterEntry) === 0) {
-        return this.#block(Reason.requestReserved, address, data, requester, 0);
-      }
-      index += requestData.subhandle(data);
+    if (requestAddress.shv(address) !== 0) index += requestData.subhandle(data);
+    // Step 5: vtd.ir.index-out-of-range; qemu.vtd.index-wraps, qemu.vtd.index-unbounded
+    if ((mode & Mode.indexWraps) !== 0) index &= 0xffff;
+    if (index >= state[Word.entries]! && (mode & Mode.indexUnbounded) === 0) {
+      return this.#block(Reason.indexOutOfRange, index);
     }
-    // vtd.ir.index-out-of-range
-    if (index >= this.#state[Word.entries]!) {
-      if ((mode & Mode.indexWraps) !== 0) index &= 0xffff;
-      if (index >= this.#state[Word.entries]! && (mode & Mode.indexUnbounded) === 0) {
-        return this.#block(Reason.indexOutOfRange, address, data, requester, index);
-      }
-    }
-    return this.#decide(mode, index, address, data, requester);
+    const result = this.#decide(mode, index);
+    if (result === remapping) return Outcome.remapped;
+    return result === posting ? Outcome.posted : this.#block(result, index);
   }
 
-  /** Any access to the interrupt range that is not an interrupt request. */
-  malformed(address: number, requester: number): Outcome {
-    // vtd.ir.malformed-request
-    return this.#block(Reason.malformedRequest, address, 0, requester, 0);
+  /** Obeys a held entry if it was found lawful when it was fetched; `blocked` leaves the request to the steps. */
+  #swiftHit(mode: number, index: number, requester: number): Outcome {
+    const state = this.#state;
+    const slot = slotOf(index);
+    const prepared = state[slot + Slot.prepared]!;
+    const source = state[slot + Slot.source]!;
+    const target = state[slot + Slot.target]!;
+    // vtd.iec.sid-not-cached
+    if ((prepared & Tag.lawful) === 0 || ((source ^ requester) & (source >>> 16)) !== 0)
+      return Outcome.blocked;
+    // vtd.ir.remap
+    if ((prepared & unusual) === 0) {
+      this.#fabric.deliver(target, 0, 0, DeliveryMode.fixed, irte.vOf(prepared), 0);
+      return Outcome.remapped;
+    }
+    if ((prepared & Tag.ranged) !== 0 && !busInRange(mode, source, requester)) return Outcome.blocked;
+    if ((prepared & Tag.posted) === 0) {
+      this.#deliver(target, prepared);
+      return Outcome.remapped;
+    }
+    const result = this.#post(
+      mode,
+      target,
+      state[slot + Slot.targetHigh]!,
+      irte.vOf(prepared),
+      (prepared & Tag.urgent) !== 0,
+    );
+    return result === posting ? Outcome.posted : Outcome.blocked;
   }
 
-  /** Steps 6 to 10: the entry is fetched, verified and obeyed. */
-  #decide(mode: number, index: number, address: number, data: number, requester: number): Outcome {
-    let at: number;
-    let badFormat: boolean;
-    if ((mode & Mode.cache) !== 0) {
-      const slot = cacheBase + index * cacheStride;
-      if (this.#state[slot] === 0) return this.#decideUncached(mode, index, address, data, requester);
-      this.#words = this.#state;
-      at = slot + 1;
-      badFormat = (this.#state[slot]! & Tag.badFormat) !== 0;
-      if (this.#observer !== null) this.#observeEntry(index, 1, at);
-    } else {
-      at = this.#fetch(index);
-      if (at < 0) return this.#block(Reason.tableAccess, address, data, requester, index);
-      badFormat = this.#badFormat(mode, this.#words, at);
-      if (this.#observer !== null) this.#observeEntry(index, 0, at);
-    }
-    return this.#obey(mode, index, at, badFormat, address, data, requester);
-  }
-
-  #decideUncached(mode: number, index: number, address: number, data: number, requester: number): Outcome {
-    const at = this.#fetch(index);
-    // vtd.ir.table-access
-    if (at < 0) return this.#block(Reason.tableAccess, address, data, requester, index);
-    const words = this.#words;
-    const badFormat = this.#badFormat(mode, words, at);
-    this.#keep(mode, index, words, at, badFormat);
-    if (this.#observer !== null) this.#observeEntry(index, 0, at);
-    return this.#obey(mode, index, at, badFormat, address, data, requester);
-  }
-
-  #obey(
-    mode: number,
-    index: number,
-    at: number,
-    badFormat: boolean,
-    address: number,
-    data: number,
-    requester: number,
-  ): Outcome {
-    const words = this.#words;
-    // vtd.ir.not-present
-    if (irte.p(words, at) === 0) return this.#blockEntry(Reason.notPresent, address, data, requester, index, at);
-    // vtd.ir.sid-mismatch, evaluated on cache hits too (vtd.iec.sid-not-cached)
-    const source = this.#sourceFault(mode, words[at + irte.SID_WORD]!, requester);
-    // vtd.ir.entry-reserved; QEMU looks at it first (qemu.vtd.format-before-source)
-    if (badFormat && (source === 0 || (mode & Mode.formatBeforeSource) !== 0)) {
-      return this.#blockEntry(Reason.entryReserved, address, data, requester, index, at);
-    }
-    if (source !== 0) return this.#blockEntry(source, address, data, requester, index, at);
-    // qemu.vtd.request-after-entry
-    if ((mode & Mode.requestAfterEntry) !== 0 && this.#reservedData(address, data)) {
-      return this.#block(Reason.requestReserved, address, data, requester, 0);
-    }
-    if (irte.im(words, at) !== 0 && (mode & Mode.postingIgnored) === 0) {
-      return this.#post(mode, index, at, address, data, requester);
+  /**
+   * Reads an entry and obeys it if it is of the commonest kind: present, remapped, fixed, edge-triggered, to one physical
+   * destination, its source id verified in full. Its four words say so as a whole; `blocked` leaves the rest to the steps.
+   */
+  #swiftFetch(mode: number, index: number, requester: number): Outcome {
+    const word = this.#state[Word.tableWord]! + (index << 2);
+    const number = (this.#state[Word.tableChunk]! + (word >>> chunkWordShift)) | 0;
+    const words = this.#held;
+    if (number !== this.#heldNumber || words === unwritten || this.#guarded) return Outcome.blocked;
+    const at = word & chunkWordMask;
+    const low = words[at]!;
+    const destination = words[at + irte.DST_WORD]!;
+    if (
+      (low & commonBits) !== irte.P_MASK ||
+      words[at + irte.SID_WORD] !== (verifiedInFull | (requester & 0xffff)) ||
+      words[at + 3] !== 0 ||
+      ((mode & Mode.eime) === 0 && (destination & irte.RESERVED_EIME_0_1) !== 0)
+    ) {
+      return Outcome.blocked;
     }
     // vtd.ir.remap
-    const raw = irte.dst(words, at);
-    const destination = (mode & Mode.eime) !== 0 ? raw : (raw >>> 8) & 0xff;
-    const logical = irte.dm(words, at);
-    const hint = irte.rh(words, at);
-    const deliveryMode = irte.dlm(words, at);
-    const vector = irte.v(words, at);
-    const level = irte.tm(words, at);
+    this.#fabric.deliver(destinationOf(mode, destination), 0, 0, DeliveryMode.fixed, irte.vOf(low), 0);
+    return Outcome.remapped;
+  }
+
+  /** Any access to the interrupt range that is not an interrupt request (vtd.ir.malformed-request). */
+  malformed(address: number, requester: number): Outcome {
+    this.#state[Word.request] = address;
+    this.#state[Word.request + 1] = 0;
+    this.#state[Word.request + 2] = requester;
+    return this.#block(Reason.malformedRequest, 0);
+  }
+
+  /** Steps 6 to 10: `remapping`, `posting`, or the reason to block the request. */
+  #decide(mode: number, index: number): number {
+    const state = this.#state;
+    const slot = slotOf(index);
+    const hit = (mode & Mode.cache) !== 0 && state[slot + Slot.prepared] !== 0;
+    let words = state;
+    let at = irteOf(index);
+    if (!hit) {
+      // Step 6: the entry is read in place, as one 128-bit access.
+      const word = state[Word.tableWord]! + index * irte.WORDS;
+      const number = (state[Word.tableChunk]! + (word >>> chunkWordShift)) | 0;
+      at = word & chunkWordMask;
+      // vtd.ir.table-access
+      if (this.#guarded && !this.#readable(number, at)) return Reason.tableAccess;
+      words = this.#memory.chunk(number);
+      this.#held = words;
+      this.#heldNumber = number;
+    }
+    const low = words[at]!;
+    const destination = words[at + irte.DST_WORD]!;
+    const source = words[at + irte.SID_WORD]!;
+    const bad = hit
+      ? (state[slot + Slot.prepared]! & Tag.badFormat) !== 0
+      : badFormat(mode, low, destination, source, words[at + 3]!, this.#descriptorLimit);
+    if (!hit && (mode & Mode.cache) !== 0) this.#keep(mode, index, words, at, bad);
+    if (this.#observer !== null) this.#observeEntry(index, hit ? 1 : 0, words, at);
+    // Step 7: vtd.ir.not-present
+    if (irte.pOf(low) === 0) return this.#testify(words, at, Reason.notPresent);
+    // Step 8: vtd.ir.sid-mismatch; step 9: vtd.ir.entry-reserved; qemu.vtd.format-before-source
+    const mismatch = sourceFault(mode, source, state[Word.request + 2]!);
+    if (bad && (mismatch === 0 || (mode & Mode.formatBeforeSource) !== 0)) {
+      return this.#testify(words, at, Reason.entryReserved);
+    }
+    if (mismatch !== 0) return this.#testify(words, at, mismatch);
+    // qemu.vtd.request-after-entry
+    if ((mode & Mode.requestAfterEntry) !== 0 && this.#reservedData()) return Reason.requestReserved;
+    // Step 10: vtd.ir.remap
+    if (postsThrough(mode, low)) {
+      const urgent = posted.urgOf(low) !== 0;
+      const result = this.#post(
+        mode,
+        posted.pdaLow(words, at),
+        posted.pdaHigh(words, at),
+        posted.vvOf(low),
+        urgent,
+      );
+      return result === posting ? posting : this.#testify(words, at, result);
+    }
+    this.#deliver(destinationOf(mode, destination), low);
+    return remapping;
+  }
+
+  // vtd.ir.remap
+  #deliver(destination: number, low: number): void {
+    const logical = irte.dmOf(low);
+    const hint = irte.rhOf(low);
+    const deliveryMode = irte.dlmOf(low);
+    const vector = irte.vOf(low);
+    const level = irte.tmOf(low);
     if (this.#observer !== null) {
       this.#observer.record(eventKinds.remapped, destination, logical, hint, deliveryMode, vector, level);
     }
     this.#fabric.deliver(destination, logical, hint, deliveryMode, vector, level);
-    return Outcome.remapped;
   }
 
-  /** The reason for which source-id verification blocks the request; 0 if it holds (VT-d 5.10 §9.9, SVT and SQ). */
-  #sourceFault(mode: number, source: number, requester: number): number {
-    switch ((source >>> 18) & 3) {
-      case 0:
-        return 0;
-      case 1:
-        if (((source ^ requester) & sourceMasks[(source >>> 16) & 3]!) === 0) return 0;
-        return this.#unverified(mode, requester) ? 0 : Reason.sidMismatch;
-      case 2:
-        return this.#busFault(mode, source, requester);
-      default:
-        // vtd.ir.svt-reserved
-        if (this.#unverified(mode, requester)) return 0;
-        return (mode & Mode.svtReservedAsMismatch) !== 0 ? Reason.sidMismatch : 0;
-    }
-  }
-
-  #busFault(mode: number, source: number, requester: number): number {
-    if (this.#unverified(mode, requester)) return 0;
-    const bus = (requester >>> 8) & 0xff;
-    const upper = (source >>> 8) & 0xff;
-    const lower = source & 0xff;
-    const swapped = (mode & Mode.busRangeSwapped) !== 0; // qemu.vtd.bus-range-swapped
-    const first = swapped ? lower : upper;
-    const last = swapped ? upper : lower;
-    return bus >= first && bus <= last ? 0 : Reason.sidMismatch;
-  }
-
-  /** The requester is not known, so its id cannot be verified. */
-  #unverified(mode: number, requester: number): boolean {
-    // qemu.vtd.unknown-source-passes
-    return requester === unknownRequester || (requester === 0xffff && (mode & Mode.unknownSourcePasses) !== 0);
-  }
-
-  #reservedData(address: number, data: number): boolean {
-    return requestAddress.shv(address) !== 0 && (data & requestData.RESERVED_0) !== 0;
+  /** Memory that may fail or hide behind the CPU's cache: accesses go the careful way. */
+  get #guarded(): boolean {
+    return this.#memory.poisoned || this.#cpuCache !== undefined;
   }
 
   /**
-   * Fetches one entry: `#words` and the returned offset say where it lies; -1 is a memory error.
-   * It is read in place, as one 128-bit access.
+   * Posts through the descriptor at an address (VT-d 5.10 §5.2.3): one atomic read-modify-write, and a notification if one
+   * is due.
+   * Returns `posting`, or the reason to block the request; then the descriptor is as it was.
    */
-  #fetch(index: number): number {
-    const word = this.#state[Word.tableWord]! + index * irte.WORDS;
-    const chunk = (this.#state[Word.tableChunk]! + (word >>> chunkWordShift)) | 0;
-    const at = word & chunkWordMask;
-    if (this.#memory.poisoned || this.#parts.cpuCache !== undefined) {
-      const address = (chunk >>> 0) * 2 ** 20 + at * 4;
-      // vtd.memory.incoherent
-      if (this.#parts.coherent) this.#parts.cpuCache?.flush(address, irte.WORDS * 4);
-      if (!this.#memory.readable(address, irte.WORDS * 4)) return -1;
-    }
-    this.#words = this.#memory.chunk(chunk);
-    return at;
-  }
-
-  /** Keeps what was fetched, as the profile's cache does. */
-  #keep(mode: number, index: number, words: Int32Array, at: number, badFormat: boolean): void {
-    const { profile } = this.#parts;
-    const cache = this.#parts.cache!;
-    if (profile.entryCache === "line") {
-      this.#keepLine(mode, index, words, at);
-      return;
-    }
-    // vtd.iec.present-cached, vtd.iec.not-present-cached
-    if ((irte.p(words, at) !== 0 && !badFormat) || profile.cachesNotPresent) {
-      cache.hold(index, words, at, badFormat ? Tag.badFormat : 0);
-    }
-  }
-
-  // vtd.iec.line-fetch
-  #keepLine(mode: number, index: number, words: Int32Array, at: number): void {
-    const first = index - (index % entriesInLine);
-    const start = at - (index % entriesInLine) * irte.WORDS;
-    for (let i = 0; i < entriesInLine; i++) {
-      if (this.#parts.cache!.holds(first + i)) continue;
-      const neighbour = start + i * irte.WORDS;
-      this.#parts.cache!.hold(first + i, words, neighbour, this.#badFormat(mode, words, neighbour) ? Tag.badFormat : 0);
-    }
-  }
-
-  /** Tags the held entries anew: their legality depends on EIME. */
-  retag(): void {
-    const mode = this.#state[Word.mode]!;
-    this.#parts.cache?.retag((words, at) => (this.#badFormat(mode, words, at) ? Tag.badFormat : 0));
-  }
-
-  /** Whether an entry carries reserved bits or reserved values (VT-d 5.10 §9.9, §9.10). */
-  #badFormat(mode: number, words: Int32Array, at: number): boolean {
-    const low = words[at]!;
-    if ((low & irte.IM_MASK) !== 0 && (mode & Mode.postingIgnored) === 0) return this.#badPostedFormat(mode, words, at);
-    if ((low & irte.RESERVED_0) !== 0 || (words[at + 2]! & irte.RESERVED_2) !== 0 || words[at + 3] !== 0) return true;
-    // vtd.irte.xapic-destination
-    if ((mode & (Mode.eime | Mode.destinationMasked)) === 0 && (words[at + 1]! & irte.RESERVED_EIME_0_1) !== 0) return true;
-    if ((mode & Mode.formatUnchecked) !== 0) return false;
-    const deliveryMode = irte.dlm(words, at);
-    // vtd.irte.smi-vector
-    if (deliveryMode === DeliveryMode.smi && irte.v(words, at) !== 0) return true;
-    // vtd.irte.delivery-mode, vtd.irte.svt
-    return deliveryMode === 3 || deliveryMode === 6 || irte.svt(words, at) === 3;
-  }
-
-  #badPostedFormat(mode: number, words: Int32Array, at: number): boolean {
-    // vtd.irte.mode-unsupported
-    if ((mode & Mode.posting) === 0) return true;
-    if ((words[at]! & posted.RESERVED_0) !== 0 || (words[at + 1]! & posted.RESERVED_1) !== 0) return true;
-    if ((words[at + 2]! & posted.RESERVED_2) !== 0 || irte.svt(words, at) === 3) return true;
-    // vtd.irte.descriptor-address
-    return (posted.pdaHigh(words, at) >>> 0) >= 2 ** (this.#parts.profile.hostAddressWidth - 32);
-  }
-
-  /** Posts through a descriptor (VT-d 5.10 §5.2.3): one atomic read-modify-write, and a notification if one is due. */
-  #post(mode: number, index: number, at: number, address: number, data: number, requester: number): Outcome {
-    const words = this.#words;
-    const low = posted.pdaLow(words, at);
-    const high = posted.pdaHigh(words, at);
-    const vector = posted.vv(words, at);
-    const number = (high << 12) | (low >>> 20);
-    if ((this.#memory.poisoned || this.#parts.cpuCache !== undefined) && !this.#snoop(low, high)) {
-      // vtd.post.descriptor-access
-      return this.#blockEntry(Reason.descriptorAccess, address, data, requester, index, at);
-    }
-    const chunk = this.#memory.writableChunk(number);
+  #post(mode: number, low: number, high: number, vector: number, urgent: boolean): number {
+    // vtd.post.descriptor-access
+    if (this.#guarded && !this.#snoop(low, high)) return Reason.descriptorAccess;
+    const chunk = this.#memory.writableChunk((high << 12) | (low >>> 20));
     const descriptor = (low & 0xfffff) >>> 2;
     const control = chunk[descriptor + pid.ON_WORD]!;
     const target = pid.ndst(chunk, descriptor);
@@ -308,88 +296,109 @@ export class Remapper {
       (control & pid.RESERVED_8) !== 0 ||
       ((mode & Mode.eime) === 0 && (target & pid.RESERVED_EIME_0_9) !== 0)
     ) {
-      return this.#blockEntry(Reason.descriptorReserved, address, data, requester, index, at);
+      return Reason.descriptorReserved;
     }
-    chunk[descriptor + (vector >>> 5)]! |= 1 << (vector & 31);
+    const request = descriptor + (vector >>> 5);
+    chunk[request] = chunk[request]! | (1 << vector);
     // vtd.post.coalesced, vtd.post.suppressed, vtd.post.notify
-    const notifies = (control & pid.ON_MASK) === 0 && ((control & pid.SN_MASK) === 0 || posted.urg(words, at) !== 0);
+    const notifies = (control & pid.ON_MASK) === 0 && ((control & pid.SN_MASK) === 0 || urgent);
     if (this.#observer !== null) {
-      this.#observer.record(eventKinds.posted, low, high, vector, notifies ? 1 : 0, posted.urg(words, at), 0);
+      this.#observer.record(eventKinds.posted, low, high, vector, notifies ? 1 : 0, urgent ? 1 : 0, 0);
     }
     if (notifies) {
       chunk[descriptor + pid.ON_WORD] = control | pid.ON_MASK;
       const destination = (mode & Mode.eime) !== 0 ? target : (target >>> 8) & 0xff;
+      // vtd.post.edge
       this.#fabric.deliver(destination, 0, 0, DeliveryMode.fixed, pid.nv(chunk, descriptor), 0);
     }
-    return Outcome.posted;
+    return posting;
+  }
+
+  #pass(address: number, data: number): Outcome {
+    this.#observer?.record(eventKinds.passed, address, data, 0, 0, 0, 0);
+    this.#fabric.message(address, 0, data);
+    return Outcome.passed;
+  }
+
+  // vtd.memory.incoherent
+  #readable(chunk: number, at: number): boolean {
+    const address = (chunk >>> 0) * 2 ** 20 + at * 4;
+    if (this.#coherent) this.#cpuCache?.flush(address, irte.WORDS * 4);
+    return this.#memory.readable(address, irte.WORDS * 4);
   }
 
   /** Makes the descriptor's line visible, which is always snooped; false if it cannot be accessed. */
   #snoop(low: number, high: number): boolean {
     const address = (high >>> 0) * 2 ** 32 + (low >>> 0);
-    this.#parts.cpuCache?.flush(address, pid.WORDS * 4);
+    this.#cpuCache?.flush(address, pid.WORDS * 4);
     return this.#memory.readable(address, pid.WORDS * 4);
   }
 
-  #whileOff(mode: number, address: number, data: number, requester: number): Outcome {
-    // vtd.ir.remapping-required
-    if ((mode & Mode.remappingRequired) !== 0) return this.#block(Reason.remappingRequired, address, data, requester, 0);
-    // vtd.ir.pass-through
-    return this.#pass(address, data);
-  }
-
-  #compatibility(mode: number, address: number, data: number, requester: number): Outcome {
-    // vtd.ir.compatibility-pass; QEMU lets all of them through (qemu.vtd.compatibility-passes)
-    if ((mode & (Mode.eime | Mode.cfis)) === Mode.cfis || (mode & Mode.compatibilityPasses) !== 0) {
-      return this.#pass(address, data);
+  /** Keeps what was fetched, as the profile's cache does. */
+  #keep(mode: number, index: number, words: Int32Array, at: number, bad: boolean): void {
+    const lawful = irte.p(words, at) !== 0 && !bad;
+    // vtd.iec.line-fetch
+    if (this.#profile.entryCache === "line") this.#keepLine(mode, index, words, at);
+    // vtd.iec.present-cached, vtd.iec.not-present-cached
+    else if (lawful || this.#profile.cachesNotPresent) {
+      this.#cache!.hold(index, words, at, judge(mode, words, at, this.#descriptorLimit));
     }
-    // vtd.ir.compatibility-blocked
-    return this.#block(Reason.compatibilityBlocked, address, data, requester, 0);
   }
 
-  #pass(address: number, data: number): Outcome {
-    if (this.#observer !== null) this.#observer.record(eventKinds.passed, address, data, 0, 0, 0, 0);
-    this.#fabric.message(address, 0, data);
-    return Outcome.passed;
+  #keepLine(mode: number, index: number, words: Int32Array, at: number): void {
+    const first = index - (index % entriesInLine);
+    for (let neighbour = first; neighbour < first + entriesInLine; neighbour++) {
+      if (this.#cache!.holds(neighbour)) continue;
+      const place = at + (neighbour - index) * irte.WORDS;
+      this.#cache!.hold(neighbour, words, place, judge(mode, words, place, this.#descriptorLimit));
+    }
   }
 
-  #observeEntry(index: number, hit: number, at: number): void {
-    const words = this.#words;
-    this.#observer!.record(eventKinds.entry, index, hit, words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!);
+  /** Judges the held entries anew: their legality depends on EIME. */
+  rejudge(): void {
+    const mode = this.#state[Word.mode]!;
+    this.#cache?.rejudge((words, at) => judge(mode, words, at, this.#descriptorLimit));
   }
 
-  /** Blocks for a reason that FPD of the entry can keep out of the log (vtd.ir.fpd). */
-  #blockEntry(reason: number, address: number, data: number, requester: number, index: number, at: number): Outcome {
-    const suppressed = irte.fpd(this.#words, at) !== 0;
-    for (let i = 0; i < irte.WORDS; i++) this.#state[Word.entry + i] = this.#words[at + i]!;
-    return this.#conclude(reason, address, data, requester, index, suppressed);
+  #observeEntry(index: number, hit: number, words: Int32Array, at: number): void {
+    this.#observer!.record(
+      eventKinds.entry,
+      index,
+      hit,
+      words[at]!,
+      words[at + 1]!,
+      words[at + 2]!,
+      words[at + 3]!,
+    );
   }
 
-  #block(reason: number, address: number, data: number, requester: number, index: number): Outcome {
-    return this.#conclude(reason, address, data, requester, index, false);
+  #reservedData(): boolean {
+    const address = this.#state[Word.request]!;
+    return (
+      requestAddress.shv(address) !== 0 && (this.#state[Word.request + 1]! & requestData.RESERVED_0) !== 0
+    );
   }
 
-  #conclude(
-    reason: number,
-    address: number,
-    data: number,
-    requester: number,
-    index: number,
-    suppressed: boolean,
-  ): Outcome {
+  /** Keeps the entry for which a request is about to be blocked. */
+  #testify(words: Int32Array, at: number, reason: number): number {
+    for (let i = 0; i < irte.WORDS; i++) this.#state[Word.entry + i] = words[at + i]!;
+    return reason;
+  }
+
+  #block(code: number, index: number): Outcome {
     const state = this.#state;
-    // qemu.vtd.faults-not-recorded
-    const silent = suppressed || (state[Word.mode]! & Mode.faultsNotRecorded) !== 0;
-    const recorded = !silent && this.#parts.faults.record(reason, requester, index & 0xffff);
-    state[Word.reason] = reason;
-    state[Word.requester] = requester;
+    const { qualified, indexed } = reasonOf(code);
+    // vtd.ir.fpd, qemu.vtd.faults-not-recorded
+    const silent =
+      (qualified && irte.fpd(state, Word.entry) !== 0) || (state[Word.mode]! & Mode.faultsNotRecorded) !== 0;
+    const requester = state[Word.request + 2]!;
+    const recorded = !silent && this.#faults.record(code, requester, indexed ? index & 0xffff : 0);
+    for (let i = 0; i < 3; i++) state[Word.blocked + i] = state[Word.request + i]!;
+    state[Word.reason] = code;
     state[Word.index] = index;
-    state[Word.address] = address;
-    state[Word.data] = data;
     state[Word.recorded] = recorded ? 1 : 0;
     if (this.#observer !== null) {
-      const { indexed }: FaultReason = faultReasons[faultNameOf(reason)!];
-      this.#observer.record(eventKinds.fault, reason, requester, indexed ? index : -1, recorded ? 1 : 0, 0, 0);
+      this.#observer.record(eventKinds.fault, code, requester, indexed ? index : -1, recorded ? 1 : 0, 0, 0);
     }
     return Outcome.blocked;
   }
@@ -397,20 +406,21 @@ export class Remapper {
   /** Why the last blocked request was blocked; undefined if none was. */
   get fault(): VtdFault | undefined {
     const state = this.#state;
-    if (state[Word.reason] === 0) return undefined;
-    return faultOf(state[Word.reason]!, {
-      requester: state[Word.requester]!,
-      index: state[Word.index]!,
-      address: state[Word.address]! >>> 0,
-      data: state[Word.data]! >>> 0,
-      entry: fromWords(state, Word.entry, 128),
-      recorded: state[Word.recorded] === 1,
-    });
+    const name = faultNameOf(state[Word.reason]!);
+    return (
+      name &&
+      faultOf(name, {
+        address: state[Word.blocked]! >>> 0,
+        data: state[Word.blocked + 1]! >>> 0,
+        requester: state[Word.blocked + 2]!,
+        index: state[Word.index]!,
+        entry: fromWords(state, Word.entry, 128),
+        recorded: state[Word.recorded] === 1,
+      })
+    );
   }
 }
 
-/** How many entries of a table can be reached: its size says, and the host address width. */
-export function reachableEntries(base: number, entries: number, hostAddressWidth: number): number {
-  const end = Math.min(2 ** hostAddressWidth, physicalAddressLimit);
-  return Math.max(0, Math.min(entries, allEntries, Math.floor((end - base) / (irte.WORDS * 4))));
+function reasonOf(code: number): FaultReason {
+  return reasons[code - lowestReason]!;
 }

@@ -23,28 +23,62 @@ export const Word = {
   cacheTop: registerWords + 7,
   /** Translation table mode as latched by SRTP. */
   tableMode: registerWords + 8,
-  /** The last blocked request: reason (0: none yet), requester, index, address, data, entry, flags. */
-  reason: registerWords + 9,
-  requester: registerWords + 10,
-  index: registerWords + 11,
-  address: registerWords + 12,
-  data: registerWords + 13,
-  entry: registerWords + 14,
-  recorded: registerWords + 18,
+  /** The request being decided on: address, data, requester. */
+  request: registerWords + 9,
+  /** The last blocked request: the same three, reason (0: none yet), index, whether it was recorded, entry. */
+  blocked: registerWords + 12,
+  reason: registerWords + 15,
+  index: registerWords + 16,
+  recorded: registerWords + 17,
+  entry: registerWords + 18,
 } as const;
 
-/** Where the interrupt-entry cache starts, if the profile has one. */
+/** Where the interrupt-entry cache starts, if the profile has one: `Slot` words of every index, then every IRTE as fetched. */
 export const cacheBase = registerWords + 32;
+const cacheEntries = 65536;
 
-/** Words of one cached entry: a tag, the four words of the IRTE, padding to half a cache line. */
-export const cacheStride = 8;
-export const cacheEntries = 65536;
+/** Words of one slot, and of one IRTE, as a shift. */
+const slotShift = 2;
+const cachedIrtes = cacheBase + (cacheEntries << slotShift);
+export const cacheEnd = cachedIrtes + (cacheEntries << slotShift);
 
-/** Bits of the tag: the entry is held; its format was found bad when it was fetched. */
-export const Tag = { held: 1, badFormat: 2 } as const;
+/** Where the slot of an index starts. */
+export const slotOf = (index: number): number => cacheBase + (index << slotShift);
+
+/** Where the cached IRTE of an index starts. */
+export const irteOf = (index: number): number => cachedIrtes + (index << slotShift);
+
+/** The words of a slot: what was found out about an entry when it was fetched. All zero, it holds nothing. */
+export const Slot = {
+  /** The vector and the attributes where the IRTE has them (its bits 23:2), `Tag` bits in place of its reserved ones. */
+  prepared: 0,
+  /** 15:0 SID; 31:16 the bits of it in which the requester must agree. */
+  source: 1,
+  /** Where a remapped entry sends; bits 31:0 of a posted entry's descriptor address. */
+  target: 2,
+  /** Bits 63:32 of a posted entry's descriptor address. */
+  targetHigh: 3,
+} as const;
+
+/** Tags of a cached entry, in bits that are reserved in the IRTE itself. */
+export const Tag = {
+  held: 1 << 31,
+  /** Reserved bits or values were found in the entry. */
+  badFormat: 1 << 30,
+  /** Present and well-formed: what is left to check for a request is its source id. */
+  lawful: 1 << 29,
+  /** Of a lawful entry: IM=1. */
+  posted: 1 << 28,
+  /** Of a posted entry: URG=1. */
+  urgent: 1 << 26,
+  /** Of a lawful entry: SVT=10b, so that the requester's bus is to lie in a range. */
+  ranged: 1 << 27,
+} as const;
 
 /** Bits of `Word.mode`. */
 export const Mode = {
+  /** Remapping is on, in the mode that it may need, and nobody observes: an entry of a common kind decides at once. */
+  swift: 1 << 30,
   ires: 1 << 0,
   eime: 1 << 1,
   cfis: 1 << 2,

@@ -38,17 +38,20 @@ function gsts(unit: VtdUnit): bigint {
 }
 
 describe("the register page", () => {
-  test.each(vtdProfiles)("of $name shows its version and capabilities, which software cannot write", (profile) => {
-    const { unit } = bare(profile);
-    for (const [offset, value] of [
-      [R.CAP, profile.capability],
-      [R.ECAP, profile.extendedCapability],
-    ] as const) {
-      unit.write(offset, 64, 0n);
-      expect(unit.read(offset, 64)).toBe(value);
-    }
-    expect(unit.read(R.VER, 32)).toBe(BigInt(profile.version));
-  });
+  test.each(vtdProfiles)(
+    "of $name shows its version and capabilities, which software cannot write",
+    (profile) => {
+      const { unit } = bare(profile);
+      for (const [offset, value] of [
+        [R.CAP, profile.capability],
+        [R.ECAP, profile.extendedCapability],
+      ] as const) {
+        unit.write(offset, 64, 0n);
+        expect(unit.read(offset, 64)).toBe(value);
+      }
+      expect(unit.read(R.VER, 32)).toBe(BigInt(profile.version));
+    },
+  );
 
   test.each([
     { name: "FEDATA", width: 32, value: 0xffff_ffffn, kept: 0xffff_ffffn },
@@ -247,7 +250,13 @@ describe("the invalidation queue", () => {
     expect(iqei()).toBe(0n);
   });
 
-  test.each<{ name: string; iqei: bigint; profile?: VtdProfile; bytes?: 16 | 32; go: (one: ReturnType<typeof queued>) => void }>([
+  test.each<{
+    name: string;
+    iqei: bigint;
+    profile?: VtdProfile;
+    bytes?: 16 | 32;
+    go: (one: ReturnType<typeof queued>) => void;
+  }>([
     { name: "a tail past its end", iqei: 1n, go: ({ unit }) => unit.write(R.IQT, 64, 0x1000n) },
     {
       name: "an error while it fetches",
@@ -261,9 +270,20 @@ describe("the invalidation queue", () => {
     { name: "a type of scalable mode", iqei: 3n, go: ({ push }) => push(0x7n) },
     { name: "type bits 11:9", iqei: 3n, go: ({ push }) => push(0x204n) },
     { name: "reserved bits", iqei: 4n, go: ({ push }) => push(iecGlobal | (1n << 64n)) },
-    { name: "a mask above MHMV", iqei: 4n, profile: { ...vtdStrict, extendedCapability: 0x70_0f5an }, go: ({ push }) => push(0x14n | (8n << 27n)) },
+    {
+      name: "a mask above MHMV",
+      iqei: 4n,
+      profile: { ...vtdStrict, extendedCapability: 0x70_0f5an },
+      go: ({ push }) => push(0x14n | (8n << 27n)),
+    },
     { name: "a page-request drain without PDS", iqei: 4n, go: ({ push }) => push(0x85n) },
-    { name: "256-bit descriptors without SMTS", iqei: 5n, profile: vtdQemu111, bytes: 32, go: ({ push }) => push(iecGlobal) },
+    {
+      name: "256-bit descriptors without SMTS",
+      iqei: 5n,
+      profile: vtdQemu111,
+      bytes: 32,
+      go: ({ push }) => push(iecGlobal),
+    },
     {
       name: "128-bit descriptors in scalable mode",
       iqei: 5n,
@@ -273,7 +293,12 @@ describe("the invalidation queue", () => {
         push(iecGlobal);
       },
     },
-    { name: "a tail inside a 256-bit descriptor", iqei: 6n, bytes: 32, go: ({ unit }) => unit.write(R.IQT, 64, 0x10n) },
+    {
+      name: "a tail inside a 256-bit descriptor",
+      iqei: 6n,
+      bytes: 32,
+      go: ({ unit }) => unit.write(R.IQT, 64, 0x10n),
+    },
   ])("stops at $name with IQEI $iqei", ({ iqei, profile, bytes, go }) => {
     const one = queued(profile, bytes);
     go(one);
@@ -405,14 +430,14 @@ describe("the fault log", () => {
   });
 });
 
-describe("the fault event", () => {
-  function armed() {
-    const one = faulty();
-    one.unit.write(R.FEDATA, 32, 0x30n);
-    one.unit.write(R.FEADDR, 32, 0xfee0_0000n);
-    return one;
-  }
+function armed() {
+  const one = faulty();
+  one.unit.write(R.FEDATA, 32, 0x30n);
+  one.unit.write(R.FEADDR, 32, 0xfee0_0000n);
+  return one;
+}
 
+describe("the fault event", () => {
   test("is sent once for the first pending fault, straight to the fabric", () => {
     const { unit, fabric, fault, clear } = armed();
     unit.write(R.FECTL, 32, 0n);
@@ -496,7 +521,9 @@ test("an observer sees what happens, in order", () => {
 
 test("an observer of a unit without a cache sees every entry fetched", () => {
   const hits: number[] = [];
-  const observer: Observer = { record: (kind, _index, hit) => void (kind === eventKinds.entry && hits.push(hit)) };
+  const observer: Observer = {
+    record: (kind, _index, hit) => void (kind === eventKinds.entry && hits.push(hit)),
+  };
   const memory = new Memory();
   const unit = new VtdUnit({ memory, fabric: new RecordingFabric(), profile: vtdQemu111, observer });
   enableRemapping(unit, { base: table, size: 7 });

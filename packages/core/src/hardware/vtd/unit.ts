@@ -15,7 +15,7 @@ import {
 import type { CpuCache } from "../cpu-cache.ts";
 import type { InterruptFabric, Outcome, RemappingUnit } from "../delivery.ts";
 import { type Observer, eventKinds } from "../event.ts";
-import { type Memory, chunkNumber, wordInChunk } from "../memory.ts";
+import { type Memory, chunkNumber, physicalAddressLimit, wordInChunk } from "../memory.ts";
 import { EntryCache } from "./entry-cache.ts";
 import { FaultLog } from "./fault-log.ts";
 import type { VtdFault } from "./fault.ts";
@@ -23,8 +23,8 @@ import { InvalidationQueue, type QueueError } from "./invalidation-queue.ts";
 import { OwnEvent } from "./own-event.ts";
 import type { VtdProfile } from "./profile.ts";
 import { dwords } from "./register-file.ts";
-import { Remapper, reachableEntries } from "./remapper.ts";
-import { Mode, Word, cacheBase, cacheEntries, cacheStride, registerWords } from "./state.ts";
+import { Remapper } from "./remapper.ts";
+import { Mode, Word, cacheBase, cacheEnd, registerWords } from "./state.ts";
 
 export interface VtdUnitOptions {
   readonly memory: Memory;
@@ -66,11 +66,13 @@ export class VtdUnit implements RemappingUnit {
     const faultOffset = 16 * Number(cap.fro);
     const records = Number(cap.nfr) + 1;
     if (faultOffset + (records * faultRecord.width) / 8 > registerWords * 4) {
-      throw new RangeError(`${profile.name}: ${records} fault records at ${faultOffset} do not lie in the 4 KiB of registers`);
+      throw new RangeError(
+        `${profile.name}: ${records} fault records at ${faultOffset} do not lie in the 4 KiB of registers`,
+      );
     }
     const cached = profile.entryCache !== "none";
     this.profile = profile;
-    this.#state = new Int32Array(cacheBase + (cached ? cacheEntries * cacheStride : 0));
+    this.#state = new Int32Array(cached ? cacheEnd : cacheBase);
     this.#observer = options.observer ?? null;
     this.#onViolation = options.onViolation ?? ((): void => {});
     this.#esirtps = cap.esirtps === 1;
@@ -167,8 +169,15 @@ export class VtdUnit implements RemappingUnit {
 
   #checkAccess(offset: number, width: 32 | 64): void {
     // vtd.register.access
-    if (!Number.isInteger(offset) || offset < 0 || offset % (width / 8) !== 0 || offset >= registerWords * 4) {
-      throw new RangeError(`VT-d register access of ${width} bits at ${offset}: want a multiple of ${width / 8} below 4096`);
+    if (
+      !Number.isInteger(offset) ||
+      offset < 0 ||
+      offset % (width / 8) !== 0 ||
+      offset >= registerWords * 4
+    ) {
+      throw new RangeError(
+        `VT-d register access of ${width} bits at ${offset}: want a multiple of ${width / 8} below 4096`,
+      );
     }
   }
 
@@ -214,7 +223,8 @@ export class VtdUnit implements RemappingUnit {
   /** GCMD (§11.4): lasting bits follow the written value, one-shot bits act where they are set. */
   #command(value: number): void {
     const current = this.#state[gsts]!;
-    const changed = ((value ^ current) & lasting) | (value & (command.SIRTP_MASK | command.SRTP_MASK | command.WBF_MASK));
+    const changed =
+      ((value ^ current) & lasting) | (value & (command.SIRTP_MASK | command.SRTP_MASK | command.WBF_MASK));
     // vtd.gcmd.one-bit
     if ((changed & (changed - 1)) !== 0) this.#onViolation("vtd.gcmd.one-bit");
     // vtd.gcmd.unsupported
@@ -249,7 +259,8 @@ export class VtdUnit implements RemappingUnit {
   #toggleRemapping(): void {
     this.#toggle(status.IRES_MASK);
     const enabled = (this.#state[gsts]! & status.IRES_MASK) !== 0;
-    if (enabled && (this.#state[gsts]! & status.IRTPS_MASK) === 0) this.#onViolation("vtd.gcmd.ire-before-sirtp");
+    if (enabled && (this.#state[gsts]! & status.IRTPS_MASK) === 0)
+      this.#onViolation("vtd.gcmd.ire-before-sirtp");
     if (!enabled && this.#esirtps) this.#cache?.invalidateAll();
   }
 
@@ -272,16 +283,28 @@ export class VtdUnit implements RemappingUnit {
     // vtd.iec.global-after-sirtp
     if (this.#esirtps) this.#cache?.invalidateAll();
     this.#deriveMode();
-    if (eimeChanged) this.#remapper.retag();
+    if (eimeChanged) this.#remapper.rejudge();
   }
 
   /** The bits of the mode that follow GSTS and the latched IRTA. */
   #deriveMode(): void {
     const state = this.#state;
-    let mode = state[Word.mode]! & ~(Mode.ires | Mode.cfis | Mode.eime);
+    let mode = state[Word.mode]! & ~(Mode.swift | Mode.ires | Mode.cfis | Mode.eime);
     if ((state[gsts]! & status.IRES_MASK) !== 0) mode |= Mode.ires;
     if ((state[gsts]! & status.CFIS_MASK) !== 0) mode |= Mode.cfis;
     if ((state[Word.latchedLow]! & tableAddressLow.EIME_MASK) !== 0) mode |= Mode.eime;
-    state[Word.mode] = mode;
+    state[Word.mode] = mode | (this.#observer === null ? swift(mode) : 0);
   }
+}
+
+/** Whether nothing of the configuration stands between a remappable request and its entry. */
+function swift(mode: number): number {
+  const wrongMode = (mode & (Mode.eimRequired | Mode.eime)) === Mode.eimRequired;
+  return (mode & Mode.ires) !== 0 && !wrongMode ? Mode.swift : 0;
+}
+
+/** How many entries of a table can be reached: its size says, and the host address width. */
+function reachableEntries(base: number, entries: number, hostAddressWidth: number): number {
+  const end = Math.min(2 ** hostAddressWidth, physicalAddressLimit);
+  return Math.max(0, Math.min(entries, Math.floor((end - base) / irteBytes)));
 }

@@ -15,89 +15,94 @@ export const P_WORD = 0;
 export const P_SHIFT = 0;
 export const P_MASK = 0x1;
 
+/** Present, from the word that holds it. */
+export const pOf = (word: number): number => word & 0x1;
+
 /** Present: bits 0. */
-export function p(words: Int32Array, at: number): number {
-  return words[at]! & 0x1;
-}
+export const p = (words: Int32Array, at: number): number => words[at]! & 0x1;
 
 export const FPD_WORD = 0;
 export const FPD_SHIFT = 1;
 export const FPD_MASK = 0x2;
 
+/** Fault Processing Disable, from the word that holds it. */
+export const fpdOf = (word: number): number => (word >>> 1) & 0x1;
+
 /** Fault Processing Disable: bits 1. */
-export function fpd(words: Int32Array, at: number): number {
-  return (words[at]! >>> 1) & 0x1;
-}
+export const fpd = (words: Int32Array, at: number): number => (words[at]! >>> 1) & 0x1;
 
 export const AVAIL_WORD = 0;
 export const AVAIL_SHIFT = 8;
 export const AVAIL_MASK = 0xf00;
 
+/** Available to software, from the word that holds it. */
+export const availOf = (word: number): number => (word >>> 8) & 0xf;
+
 /** Available to software: bits 11:8. */
-export function avail(words: Int32Array, at: number): number {
-  return (words[at]! >>> 8) & 0xf;
-}
+export const avail = (words: Int32Array, at: number): number => (words[at]! >>> 8) & 0xf;
 
 export const URG_WORD = 0;
 export const URG_SHIFT = 14;
 export const URG_MASK = 0x4000;
 
+/** Urgent, from the word that holds it. */
+export const urgOf = (word: number): number => (word >>> 14) & 0x1;
+
 /** Urgent: bits 14. */
-export function urg(words: Int32Array, at: number): number {
-  return (words[at]! >>> 14) & 0x1;
-}
+export const urg = (words: Int32Array, at: number): number => (words[at]! >>> 14) & 0x1;
 
 export const IM_WORD = 0;
 export const IM_SHIFT = 15;
 export const IM_MASK = 0x8000;
 
+/** IRTE Mode, from the word that holds it. */
+export const imOf = (word: number): number => (word >>> 15) & 0x1;
+
 /** IRTE Mode: bits 15. */
-export function im(words: Int32Array, at: number): number {
-  return (words[at]! >>> 15) & 0x1;
-}
+export const im = (words: Int32Array, at: number): number => (words[at]! >>> 15) & 0x1;
 
 export const VV_WORD = 0;
 export const VV_SHIFT = 16;
 export const VV_MASK = 0xff0000;
 
+/** Virtual Vector, from the word that holds it. */
+export const vvOf = (word: number): number => (word >>> 16) & 0xff;
+
 /** Virtual Vector: bits 23:16. */
-export function vv(words: Int32Array, at: number): number {
-  return (words[at]! >>> 16) & 0xff;
-}
+export const vv = (words: Int32Array, at: number): number => (words[at]! >>> 16) & 0xff;
 
 /** Posted Descriptor Address: bits 127:96,63:38, value bits 31:0. */
-export function pdaLow(words: Int32Array, at: number): number {
-  return words[at + 1]! & (0xffffffc0 | 0);
-}
+export const pdaLow = (words: Int32Array, at: number): number => words[at + 1]! & (0xffffffc0 | 0);
 
 /** Posted Descriptor Address: bits 127:96,63:38, value bits 63:32. */
-export function pdaHigh(words: Int32Array, at: number): number {
-  return words[at + 3]!;
-}
+export const pdaHigh = (words: Int32Array, at: number): number => words[at + 3]!;
 
 export const SID_WORD = 2;
 export const SID_SHIFT = 0;
 export const SID_MASK = 0xffff;
 
+/** Source Identifier, from the word that holds it. */
+export const sidOf = (word: number): number => word & 0xffff;
+
 /** Source Identifier: bits 79:64. */
-export function sid(words: Int32Array, at: number): number {
-  return words[at + 2]! & 0xffff;
-}
+export const sid = (words: Int32Array, at: number): number => words[at + 2]! & 0xffff;
 
 export const SQ_WORD = 2;
 export const SQ_SHIFT = 16;
 export const SQ_MASK = 0x30000;
 
+/** Source-id Qualifier, from the word that holds it. */
+export const sqOf = (word: number): number => (word >>> 16) & 0x3;
+
 /** Source-id Qualifier: bits 81:80. */
-export function sq(words: Int32Array, at: number): number {
-  return (words[at + 2]! >>> 16) & 0x3;
-}
+export const sq = (words: Int32Array, at: number): number => (words[at + 2]! >>> 16) & 0x3;
 
 export const SVT_WORD = 2;
 export const SVT_SHIFT = 18;
 export const SVT_MASK = 0xc0000;
 
+/** Source Validation Type, from the word that holds it. */
+export const svtOf = (word: number): number => (word >>> 18) & 0x3;
+
 /** Source Validation Type: bits 83:82. */
-export function svt(words: Int32Array, at: number): number {
-  return (words[at + 2]! >>> 18) & 0x3;
-}
+export const svt = (words: Int32Array, at: number): number => (words[at + 2]! >>> 18) & 0x3;

@@ -18,115 +18,128 @@ export const P_WORD = 0;
 export const P_SHIFT = 0;
 export const P_MASK = 0x1;
 
+/** Present, from the word that holds it. */
+export const pOf = (word: number): number => word & 0x1;
+
 /** Present: bits 0. */
-export function p(words: Int32Array, at: number): number {
-  return words[at]! & 0x1;
-}
+export const p = (words: Int32Array, at: number): number => words[at]! & 0x1;
 
 export const FPD_WORD = 0;
 export const FPD_SHIFT = 1;
 export const FPD_MASK = 0x2;
 
+/** Fault Processing Disable, from the word that holds it. */
+export const fpdOf = (word: number): number => (word >>> 1) & 0x1;
+
 /** Fault Processing Disable: bits 1. */
-export function fpd(words: Int32Array, at: number): number {
-  return (words[at]! >>> 1) & 0x1;
-}
+export const fpd = (words: Int32Array, at: number): number => (words[at]! >>> 1) & 0x1;
 
 export const DM_WORD = 0;
 export const DM_SHIFT = 2;
 export const DM_MASK = 0x4;
 
+/** Destination Mode, from the word that holds it. */
+export const dmOf = (word: number): number => (word >>> 2) & 0x1;
+
 /** Destination Mode: bits 2. */
-export function dm(words: Int32Array, at: number): number {
-  return (words[at]! >>> 2) & 0x1;
-}
+export const dm = (words: Int32Array, at: number): number => (words[at]! >>> 2) & 0x1;
 
 export const RH_WORD = 0;
 export const RH_SHIFT = 3;
 export const RH_MASK = 0x8;
 
+/** Redirection Hint, from the word that holds it. */
+export const rhOf = (word: number): number => (word >>> 3) & 0x1;
+
 /** Redirection Hint: bits 3. */
-export function rh(words: Int32Array, at: number): number {
-  return (words[at]! >>> 3) & 0x1;
-}
+export const rh = (words: Int32Array, at: number): number => (words[at]! >>> 3) & 0x1;
 
 export const TM_WORD = 0;
 export const TM_SHIFT = 4;
 export const TM_MASK = 0x10;
 
+/** Trigger Mode, from the word that holds it. */
+export const tmOf = (word: number): number => (word >>> 4) & 0x1;
+
 /** Trigger Mode: bits 4. */
-export function tm(words: Int32Array, at: number): number {
-  return (words[at]! >>> 4) & 0x1;
-}
+export const tm = (words: Int32Array, at: number): number => (words[at]! >>> 4) & 0x1;
 
 export const DLM_WORD = 0;
 export const DLM_SHIFT = 5;
 export const DLM_MASK = 0xe0;
 
+/** Delivery Mode, from the word that holds it. */
+export const dlmOf = (word: number): number => (word >>> 5) & 0x7;
+
 /** Delivery Mode: bits 7:5. */
-export function dlm(words: Int32Array, at: number): number {
-  return (words[at]! >>> 5) & 0x7;
-}
+export const dlm = (words: Int32Array, at: number): number => (words[at]! >>> 5) & 0x7;
 
 export const AVAIL_WORD = 0;
 export const AVAIL_SHIFT = 8;
 export const AVAIL_MASK = 0xf00;
 
+/** Available to software, from the word that holds it. */
+export const availOf = (word: number): number => (word >>> 8) & 0xf;
+
 /** Available to software: bits 11:8. */
-export function avail(words: Int32Array, at: number): number {
-  return (words[at]! >>> 8) & 0xf;
-}
+export const avail = (words: Int32Array, at: number): number => (words[at]! >>> 8) & 0xf;
 
 export const IM_WORD = 0;
 export const IM_SHIFT = 15;
 export const IM_MASK = 0x8000;
 
+/** IRTE Mode, from the word that holds it. */
+export const imOf = (word: number): number => (word >>> 15) & 0x1;
+
 /** IRTE Mode: bits 15. */
-export function im(words: Int32Array, at: number): number {
-  return (words[at]! >>> 15) & 0x1;
-}
+export const im = (words: Int32Array, at: number): number => (words[at]! >>> 15) & 0x1;
 
 export const V_WORD = 0;
 export const V_SHIFT = 16;
 export const V_MASK = 0xff0000;
 
+/** Vector, from the word that holds it. */
+export const vOf = (word: number): number => (word >>> 16) & 0xff;
+
 /** Vector: bits 23:16. */
-export function v(words: Int32Array, at: number): number {
-  return (words[at]! >>> 16) & 0xff;
-}
+export const v = (words: Int32Array, at: number): number => (words[at]! >>> 16) & 0xff;
 
 export const DST_WORD = 1;
 export const DST_SHIFT = 0;
 export const DST_MASK = (0xffffffff | 0);
 
+/** Destination ID, from the word that holds it. */
+export const dstOf = (word: number): number => word;
+
 /** Destination ID: bits 63:32. */
-export function dst(words: Int32Array, at: number): number {
-  return words[at + 1]!;
-}
+export const dst = (words: Int32Array, at: number): number => words[at + 1]!;
 
 export const SID_WORD = 2;
 export const SID_SHIFT = 0;
 export const SID_MASK = 0xffff;
 
+/** Source Identifier, from the word that holds it. */
+export const sidOf = (word: number): number => word & 0xffff;
+
 /** Source Identifier: bits 79:64. */
-export function sid(words: Int32Array, at: number): number {
-  return words[at + 2]! & 0xffff;
-}
+export const sid = (words: Int32Array, at: number): number => words[at + 2]! & 0xffff;
 
 export const SQ_WORD = 2;
 export const SQ_SHIFT = 16;
 export const SQ_MASK = 0x30000;
 
+/** Source-id Qualifier, from the word that holds it. */
+export const sqOf = (word: number): number => (word >>> 16) & 0x3;
+
 /** Source-id Qualifier: bits 81:80. */
-export function sq(words: Int32Array, at: number): number {
-  return (words[at + 2]! >>> 16) & 0x3;
-}
+export const sq = (words: Int32Array, at: number): number => (words[at + 2]! >>> 16) & 0x3;
 
 export const SVT_WORD = 2;
 export const SVT_SHIFT = 18;
 export const SVT_MASK = 0xc0000;
 
+/** Source Validation Type, from the word that holds it. */
+export const svtOf = (word: number): number => (word >>> 18) & 0x3;
+
 /** Source Validation Type: bits 83:82. */
-export function svt(words: Int32Array, at: number): number {
-  return (words[at + 2]! >>> 18) & 0x3;
-}
+export const svt = (words: Int32Array, at: number): number => (words[at + 2]! >>> 18) & 0x3;

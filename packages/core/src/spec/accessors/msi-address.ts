@@ -11,52 +11,58 @@ export const DM_WORD = 0;
 export const DM_SHIFT = 2;
 export const DM_MASK = 0x4;
 
+/** Destination Mode, from the word that holds it. */
+export const dmOf = (word: number): number => (word >>> 2) & 0x1;
+
 /** Destination Mode: bits 2. */
-export function dm(words: Int32Array, at: number): number {
-  return (words[at]! >>> 2) & 0x1;
-}
+export const dm = (words: Int32Array, at: number): number => (words[at]! >>> 2) & 0x1;
 
 export const RH_WORD = 0;
 export const RH_SHIFT = 3;
 export const RH_MASK = 0x8;
 
+/** Redirection Hint, from the word that holds it. */
+export const rhOf = (word: number): number => (word >>> 3) & 0x1;
+
 /** Redirection Hint: bits 3. */
-export function rh(words: Int32Array, at: number): number {
-  return (words[at]! >>> 3) & 0x1;
-}
+export const rh = (words: Int32Array, at: number): number => (words[at]! >>> 3) & 0x1;
 
 export const FORMAT_WORD = 0;
 export const FORMAT_SHIFT = 4;
 export const FORMAT_MASK = 0x10;
 
+/** Interrupt Format, from the word that holds it. */
+export const formatOf = (word: number): number => (word >>> 4) & 0x1;
+
 /** Interrupt Format: bits 4. */
-export function format(words: Int32Array, at: number): number {
-  return (words[at]! >>> 4) & 0x1;
-}
+export const format = (words: Int32Array, at: number): number => (words[at]! >>> 4) & 0x1;
 
 export const DST_WORD = 0;
 export const DST_SHIFT = 12;
 export const DST_MASK = 0xff000;
 
+/** Destination ID, from the word that holds it. */
+export const dstOf = (word: number): number => (word >>> 12) & 0xff;
+
 /** Destination ID: bits 19:12. */
-export function dst(words: Int32Array, at: number): number {
-  return (words[at]! >>> 12) & 0xff;
-}
+export const dst = (words: Int32Array, at: number): number => (words[at]! >>> 12) & 0xff;
 
 export const PREFIX_WORD = 0;
 export const PREFIX_SHIFT = 20;
 export const PREFIX_MASK = (0xfff00000 | 0);
 
+/** Fixed prefix, from the word that holds it. */
+export const prefixOf = (word: number): number => word >>> 20;
+
 /** Fixed prefix: bits 31:20. */
-export function prefix(words: Int32Array, at: number): number {
-  return words[at]! >>> 20;
-}
+export const prefix = (words: Int32Array, at: number): number => words[at]! >>> 20;
 
 export const DSTHIGH_WORD = 1;
 export const DSTHIGH_SHIFT = 8;
 export const DSTHIGH_MASK = (0xffffff00 | 0);
 
+/** Destination ID 31:8, from the word that holds it. */
+export const dsthighOf = (word: number): number => word >>> 8;
+
 /** Destination ID 31:8: bits 63:40. */
-export function dsthigh(words: Int32Array, at: number): number {
-  return words[at + 1]! >>> 8;
-}
+export const dsthigh = (words: Int32Array, at: number): number => words[at + 1]! >>> 8;

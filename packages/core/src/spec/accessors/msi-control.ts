@@ -8,60 +8,46 @@ export const ID_SHIFT = 0;
 export const ID_MASK = 0xff;
 
 /** Capability ID: bits 7:0. */
-export function id(word: number): number {
-  return word & 0xff;
-}
+export const id = (word: number): number => word & 0xff;
 
 export const NEXT_WORD = 0;
 export const NEXT_SHIFT = 8;
 export const NEXT_MASK = 0xff00;
 
 /** Next capability: bits 15:8. */
-export function next(word: number): number {
-  return (word >>> 8) & 0xff;
-}
+export const next = (word: number): number => (word >>> 8) & 0xff;
 
 export const EN_WORD = 0;
 export const EN_SHIFT = 16;
 export const EN_MASK = 0x10000;
 
 /** MSI Enable: bits 16. */
-export function en(word: number): number {
-  return (word >>> 16) & 0x1;
-}
+export const en = (word: number): number => (word >>> 16) & 0x1;
 
 export const MMC_WORD = 0;
 export const MMC_SHIFT = 17;
 export const MMC_MASK = 0xe0000;
 
 /** Multiple Message Capable: bits 19:17. */
-export function mmc(word: number): number {
-  return (word >>> 17) & 0x7;
-}
+export const mmc = (word: number): number => (word >>> 17) & 0x7;
 
 export const MME_WORD = 0;
 export const MME_SHIFT = 20;
 export const MME_MASK = 0x700000;
 
 /** Multiple Message Enable: bits 22:20. */
-export function mme(word: number): number {
-  return (word >>> 20) & 0x7;
-}
+export const mme = (word: number): number => (word >>> 20) & 0x7;
 
 export const C64_WORD = 0;
 export const C64_SHIFT = 23;
 export const C64_MASK = 0x800000;
 
 /** 64-bit Address Capable: bits 23. */
-export function c64(word: number): number {
-  return (word >>> 23) & 0x1;
-}
+export const c64 = (word: number): number => (word >>> 23) & 0x1;
 
 export const PVM_WORD = 0;
 export const PVM_SHIFT = 24;
 export const PVM_MASK = 0x1000000;
 
 /** Per-vector Masking Capable: bits 24. */
-export function pvm(word: number): number {
-  return (word >>> 24) & 0x1;
-}
+export const pvm = (word: number): number => (word >>> 24) & 0x1;

@@ -11,33 +11,25 @@ export const V_SHIFT = 0;
 export const V_MASK = 0xff;
 
 /** Vector: bits 7:0. */
-export function v(word: number): number {
-  return word & 0xff;
-}
+export const v = (word: number): number => word & 0xff;
 
 export const DLM_WORD = 0;
 export const DLM_SHIFT = 8;
 export const DLM_MASK = 0x700;
 
 /** Delivery Mode: bits 10:8. */
-export function dlm(word: number): number {
-  return (word >>> 8) & 0x7;
-}
+export const dlm = (word: number): number => (word >>> 8) & 0x7;
 
 export const LEVEL_WORD = 0;
 export const LEVEL_SHIFT = 14;
 export const LEVEL_MASK = 0x4000;
 
 /** Level: bits 14. */
-export function level(word: number): number {
-  return (word >>> 14) & 0x1;
-}
+export const level = (word: number): number => (word >>> 14) & 0x1;
 
 export const TM_WORD = 0;
 export const TM_SHIFT = 15;
 export const TM_MASK = 0x8000;
 
 /** Trigger Mode: bits 15. */
-export function tm(word: number): number {
-  return (word >>> 15) & 0x1;
-}
+export const tm = (word: number): number => (word >>> 15) & 0x1;

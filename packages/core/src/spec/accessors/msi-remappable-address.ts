@@ -8,38 +8,28 @@ export const DONTCARE_SHIFT = 0;
 export const DONTCARE_MASK = 0x3;
 
 /** Don't care: bits 1:0. */
-export function dontcare(word: number): number {
-  return word & 0x3;
-}
+export const dontcare = (word: number): number => word & 0x3;
 
 export const SHV_WORD = 0;
 export const SHV_SHIFT = 3;
 export const SHV_MASK = 0x8;
 
 /** Subhandle Valid: bits 3. */
-export function shv(word: number): number {
-  return (word >>> 3) & 0x1;
-}
+export const shv = (word: number): number => (word >>> 3) & 0x1;
 
 export const FORMAT_WORD = 0;
 export const FORMAT_SHIFT = 4;
 export const FORMAT_MASK = 0x10;
 
 /** Interrupt Format: bits 4. */
-export function format(word: number): number {
-  return (word >>> 4) & 0x1;
-}
+export const format = (word: number): number => (word >>> 4) & 0x1;
 
 /** Handle: bits 2,19:5. */
-export function handle(word: number): number {
-  return ((word >>> 5) & 0x7fff) | ((word << 13) & 0x8000);
-}
+export const handle = (word: number): number => ((word >>> 5) & 0x7fff) | ((word << 13) & 0x8000);
 
 export const PREFIX_WORD = 0;
 export const PREFIX_SHIFT = 20;
 export const PREFIX_MASK = (0xfff00000 | 0);
 
 /** Fixed prefix: bits 31:20. */
-export function prefix(word: number): number {
-  return word >>> 20;
-}
+export const prefix = (word: number): number => word >>> 20;

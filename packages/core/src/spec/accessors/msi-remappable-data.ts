@@ -11,6 +11,4 @@ export const SUBHANDLE_SHIFT = 0;
 export const SUBHANDLE_MASK = 0xffff;
 
 /** Subhandle: bits 15:0. */
-export function subhandle(word: number): number {
-  return word & 0xffff;
-}
+export const subhandle = (word: number): number => word & 0xffff;

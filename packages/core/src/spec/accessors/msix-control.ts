@@ -8,42 +8,32 @@ export const ID_SHIFT = 0;
 export const ID_MASK = 0xff;
 
 /** Capability ID: bits 7:0. */
-export function id(word: number): number {
-  return word & 0xff;
-}
+export const id = (word: number): number => word & 0xff;
 
 export const NEXT_WORD = 0;
 export const NEXT_SHIFT = 8;
 export const NEXT_MASK = 0xff00;
 
 /** Next capability: bits 15:8. */
-export function next(word: number): number {
-  return (word >>> 8) & 0xff;
-}
+export const next = (word: number): number => (word >>> 8) & 0xff;
 
 export const SIZE_WORD = 0;
 export const SIZE_SHIFT = 16;
 export const SIZE_MASK = 0x7ff0000;
 
 /** Table Size, less one: bits 26:16. */
-export function size(word: number): number {
-  return (word >>> 16) & 0x7ff;
-}
+export const size = (word: number): number => (word >>> 16) & 0x7ff;
 
 export const FM_WORD = 0;
 export const FM_SHIFT = 30;
 export const FM_MASK = 0x40000000;
 
 /** Function Mask: bits 30. */
-export function fm(word: number): number {
-  return (word >>> 30) & 0x1;
-}
+export const fm = (word: number): number => (word >>> 30) & 0x1;
 
 export const EN_WORD = 0;
 export const EN_SHIFT = 31;
 export const EN_MASK = (0x80000000 | 0);
 
 /** MSI-X Enable: bits 31. */
-export function en(word: number): number {
-  return word >>> 31;
-}
+export const en = (word: number): number => word >>> 31;

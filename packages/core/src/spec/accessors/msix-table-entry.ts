@@ -7,35 +7,34 @@ export const ALIGNMENT_WORD = 0;
 export const ALIGNMENT_SHIFT = 0;
 export const ALIGNMENT_MASK = 0x3;
 
+/** Zero for DWORD alignment, from the word that holds it. */
+export const alignmentOf = (word: number): number => word & 0x3;
+
 /** Zero for DWORD alignment: bits 1:0. */
-export function alignment(words: Int32Array, at: number): number {
-  return words[at]! & 0x3;
-}
+export const alignment = (words: Int32Array, at: number): number => words[at]! & 0x3;
 
 /** Message Address: bits 63:2, value bits 31:0. */
-export function addressLow(words: Int32Array, at: number): number {
-  return words[at]! & (0xfffffffc | 0);
-}
+export const addressLow = (words: Int32Array, at: number): number => words[at]! & (0xfffffffc | 0);
 
 /** Message Address: bits 63:2, value bits 63:32. */
-export function addressHigh(words: Int32Array, at: number): number {
-  return words[at + 1]!;
-}
+export const addressHigh = (words: Int32Array, at: number): number => words[at + 1]!;
 
 export const DATA_WORD = 2;
 export const DATA_SHIFT = 0;
 export const DATA_MASK = (0xffffffff | 0);
 
+/** Message Data, from the word that holds it. */
+export const dataOf = (word: number): number => word;
+
 /** Message Data: bits 95:64. */
-export function data(words: Int32Array, at: number): number {
-  return words[at + 2]!;
-}
+export const data = (words: Int32Array, at: number): number => words[at + 2]!;
 
 export const MASK_WORD = 3;
 export const MASK_SHIFT = 0;
 export const MASK_MASK = 0x1;
 
+/** Mask Bit, from the word that holds it. */
+export const maskOf = (word: number): number => word & 0x1;
+
 /** Mask Bit: bits 96. */
-export function mask(words: Int32Array, at: number): number {
-  return words[at + 3]! & 0x1;
-}
+export const mask = (words: Int32Array, at: number): number => words[at + 3]! & 0x1;

@@ -15,36 +15,40 @@ export const ON_WORD = 8;
 export const ON_SHIFT = 0;
 export const ON_MASK = 0x1;
 
+/** Outstanding Notification, from the word that holds it. */
+export const onOf = (word: number): number => word & 0x1;
+
 /** Outstanding Notification: bits 256. */
-export function on(words: Int32Array, at: number): number {
-  return words[at + 8]! & 0x1;
-}
+export const on = (words: Int32Array, at: number): number => words[at + 8]! & 0x1;
 
 export const SN_WORD = 8;
 export const SN_SHIFT = 1;
 export const SN_MASK = 0x2;
 
+/** Suppress Notification, from the word that holds it. */
+export const snOf = (word: number): number => (word >>> 1) & 0x1;
+
 /** Suppress Notification: bits 257. */
-export function sn(words: Int32Array, at: number): number {
-  return (words[at + 8]! >>> 1) & 0x1;
-}
+export const sn = (words: Int32Array, at: number): number => (words[at + 8]! >>> 1) & 0x1;
 
 export const NV_WORD = 8;
 export const NV_SHIFT = 16;
 export const NV_MASK = 0xff0000;
 
+/** Notification Vector, from the word that holds it. */
+export const nvOf = (word: number): number => (word >>> 16) & 0xff;
+
 /** Notification Vector: bits 279:272. */
-export function nv(words: Int32Array, at: number): number {
-  return (words[at + 8]! >>> 16) & 0xff;
-}
+export const nv = (words: Int32Array, at: number): number => (words[at + 8]! >>> 16) & 0xff;
 
 export const NDST_WORD = 9;
 export const NDST_SHIFT = 0;
 export const NDST_MASK = (0xffffffff | 0);
 
+/** Notification Destination, from the word that holds it. */
+export const ndstOf = (word: number): number => word;
+
 /** Notification Destination: bits 319:288. */
-export function ndst(words: Int32Array, at: number): number {
-  return words[at + 9]!;
-}
+export const ndst = (words: Int32Array, at: number): number => words[at + 9]!;
 
 export const SOFTWARE_WORD = 10;

@@ -8,15 +8,11 @@ export const IP_SHIFT = 30;
 export const IP_MASK = 0x40000000;
 
 /** Interrupt Pending: bits 30. */
-export function ip(word: number): number {
-  return (word >>> 30) & 0x1;
-}
+export const ip = (word: number): number => (word >>> 30) & 0x1;
 
 export const IM_WORD = 0;
 export const IM_SHIFT = 31;
 export const IM_MASK = (0x80000000 | 0);
 
 /** Interrupt Mask: bits 31. */
-export function im(word: number): number {
-  return word >>> 31;
-}
+export const im = (word: number): number => word >>> 31;

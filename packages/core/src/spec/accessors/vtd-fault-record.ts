@@ -4,101 +4,107 @@
 export const WORDS = 4;
 
 /** Fault Info: bits 63:12, value bits 31:0. */
-export function fiLow(words: Int32Array, at: number): number {
-  return (words[at]! >>> 12) | ((words[at + 1]! << 20) & (0xfff00000 | 0));
-}
+export const fiLow = (words: Int32Array, at: number): number => (words[at]! >>> 12) | ((words[at + 1]! << 20) & (0xfff00000 | 0));
 
 /** Fault Info: bits 63:12, value bits 63:32. */
-export function fiHigh(words: Int32Array, at: number): number {
-  return words[at + 1]! >>> 12;
-}
+export const fiHigh = (words: Int32Array, at: number): number => words[at + 1]! >>> 12;
 
 export const SID_WORD = 2;
 export const SID_SHIFT = 0;
 export const SID_MASK = 0xffff;
 
+/** Source Identifier, from the word that holds it. */
+export const sidOf = (word: number): number => word & 0xffff;
+
 /** Source Identifier: bits 79:64. */
-export function sid(words: Int32Array, at: number): number {
-  return words[at + 2]! & 0xffff;
-}
+export const sid = (words: Int32Array, at: number): number => words[at + 2]! & 0xffff;
 
 export const T2_WORD = 2;
 export const T2_SHIFT = 28;
 export const T2_MASK = 0x10000000;
 
+/** Type bit 2, from the word that holds it. */
+export const t2Of = (word: number): number => (word >>> 28) & 0x1;
+
 /** Type bit 2: bits 92. */
-export function t2(words: Int32Array, at: number): number {
-  return (words[at + 2]! >>> 28) & 0x1;
-}
+export const t2 = (words: Int32Array, at: number): number => (words[at + 2]! >>> 28) & 0x1;
 
 export const PRIV_WORD = 2;
 export const PRIV_SHIFT = 29;
 export const PRIV_MASK = 0x20000000;
 
+/** Privilege Mode Requested, from the word that holds it. */
+export const privOf = (word: number): number => (word >>> 29) & 0x1;
+
 /** Privilege Mode Requested: bits 93. */
-export function priv(words: Int32Array, at: number): number {
-  return (words[at + 2]! >>> 29) & 0x1;
-}
+export const priv = (words: Int32Array, at: number): number => (words[at + 2]! >>> 29) & 0x1;
 
 export const EXE_WORD = 2;
 export const EXE_SHIFT = 30;
 export const EXE_MASK = 0x40000000;
 
+/** Execute Permission Requested, from the word that holds it. */
+export const exeOf = (word: number): number => (word >>> 30) & 0x1;
+
 /** Execute Permission Requested: bits 94. */
-export function exe(words: Int32Array, at: number): number {
-  return (words[at + 2]! >>> 30) & 0x1;
-}
+export const exe = (words: Int32Array, at: number): number => (words[at + 2]! >>> 30) & 0x1;
 
 export const PP_WORD = 2;
 export const PP_SHIFT = 31;
 export const PP_MASK = (0x80000000 | 0);
 
+/** PASID Present, from the word that holds it. */
+export const ppOf = (word: number): number => word >>> 31;
+
 /** PASID Present: bits 95. */
-export function pp(words: Int32Array, at: number): number {
-  return words[at + 2]! >>> 31;
-}
+export const pp = (words: Int32Array, at: number): number => words[at + 2]! >>> 31;
 
 export const FR_WORD = 3;
 export const FR_SHIFT = 0;
 export const FR_MASK = 0xff;
 
+/** Fault Reason, from the word that holds it. */
+export const frOf = (word: number): number => word & 0xff;
+
 /** Fault Reason: bits 103:96. */
-export function fr(words: Int32Array, at: number): number {
-  return words[at + 3]! & 0xff;
-}
+export const fr = (words: Int32Array, at: number): number => words[at + 3]! & 0xff;
 
 export const PV_WORD = 3;
 export const PV_SHIFT = 8;
 export const PV_MASK = 0xfffff00;
 
+/** PASID Value, from the word that holds it. */
+export const pvOf = (word: number): number => (word >>> 8) & 0xfffff;
+
 /** PASID Value: bits 123:104. */
-export function pv(words: Int32Array, at: number): number {
-  return (words[at + 3]! >>> 8) & 0xfffff;
-}
+export const pv = (words: Int32Array, at: number): number => (words[at + 3]! >>> 8) & 0xfffff;
 
 export const AT_WORD = 3;
 export const AT_SHIFT = 28;
 export const AT_MASK = 0x30000000;
 
+/** Address Type, from the word that holds it. */
+export const atOf = (word: number): number => (word >>> 28) & 0x3;
+
 /** Address Type: bits 125:124. */
-export function at(words: Int32Array, at: number): number {
-  return (words[at + 3]! >>> 28) & 0x3;
-}
+export const at = (words: Int32Array, at: number): number => (words[at + 3]! >>> 28) & 0x3;
 
 export const T1_WORD = 3;
 export const T1_SHIFT = 30;
 export const T1_MASK = 0x40000000;
 
+/** Type bit 1, from the word that holds it. */
+export const t1Of = (word: number): number => (word >>> 30) & 0x1;
+
 /** Type bit 1: bits 126. */
-export function t1(words: Int32Array, at: number): number {
-  return (words[at + 3]! >>> 30) & 0x1;
-}
+export const t1 = (words: Int32Array, at: number): number => (words[at + 3]! >>> 30) & 0x1;
 
 export const F_WORD = 3;
 export const F_SHIFT = 31;
 export const F_MASK = (0x80000000 | 0);
 
+/** Fault, from the word that holds it. */
+export const fOf = (word: number): number => word >>> 31;
+
 /** Fault: bits 127. */
-export function f(words: Int32Array, at: number): number {
-  return words[at + 3]! >>> 31;
-}
+export const f = (words: Int32Array, at: number): number => words[at + 3]! >>> 31;

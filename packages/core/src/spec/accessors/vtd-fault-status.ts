@@ -8,51 +8,39 @@ export const PFO_SHIFT = 0;
 export const PFO_MASK = 0x1;
 
 /** Primary Fault Overflow: bits 0. */
-export function pfo(word: number): number {
-  return word & 0x1;
-}
+export const pfo = (word: number): number => word & 0x1;
 
 export const PPF_WORD = 0;
 export const PPF_SHIFT = 1;
 export const PPF_MASK = 0x2;
 
 /** Primary Pending Fault: bits 1. */
-export function ppf(word: number): number {
-  return (word >>> 1) & 0x1;
-}
+export const ppf = (word: number): number => (word >>> 1) & 0x1;
 
 export const IQE_WORD = 0;
 export const IQE_SHIFT = 4;
 export const IQE_MASK = 0x10;
 
 /** Invalidation Queue Error: bits 4. */
-export function iqe(word: number): number {
-  return (word >>> 4) & 0x1;
-}
+export const iqe = (word: number): number => (word >>> 4) & 0x1;
 
 export const ICE_WORD = 0;
 export const ICE_SHIFT = 5;
 export const ICE_MASK = 0x20;
 
 /** Invalidation Completion Error: bits 5. */
-export function ice(word: number): number {
-  return (word >>> 5) & 0x1;
-}
+export const ice = (word: number): number => (word >>> 5) & 0x1;
 
 export const ITE_WORD = 0;
 export const ITE_SHIFT = 6;
 export const ITE_MASK = 0x40;
 
 /** Invalidation Time-out Error: bits 6. */
-export function ite(word: number): number {
-  return (word >>> 6) & 0x1;
-}
+export const ite = (word: number): number => (word >>> 6) & 0x1;
 
 export const FRI_WORD = 0;
 export const FRI_SHIFT = 8;
 export const FRI_MASK = 0xff00;
 
 /** Fault Record Index: bits 15:8. */
-export function fri(word: number): number {
-  return (word >>> 8) & 0xff;
-}
+export const fri = (word: number): number => (word >>> 8) & 0xff;

@@ -11,60 +11,46 @@ export const CFI_SHIFT = 23;
 export const CFI_MASK = 0x800000;
 
 /** Compatibility Format Interrupt: bits 23. */
-export function cfi(word: number): number {
-  return (word >>> 23) & 0x1;
-}
+export const cfi = (word: number): number => (word >>> 23) & 0x1;
 
 export const SIRTP_WORD = 0;
 export const SIRTP_SHIFT = 24;
 export const SIRTP_MASK = 0x1000000;
 
 /** Set Interrupt Remap Table Pointer: bits 24. */
-export function sirtp(word: number): number {
-  return (word >>> 24) & 0x1;
-}
+export const sirtp = (word: number): number => (word >>> 24) & 0x1;
 
 export const IRE_WORD = 0;
 export const IRE_SHIFT = 25;
 export const IRE_MASK = 0x2000000;
 
 /** Interrupt Remapping Enable: bits 25. */
-export function ire(word: number): number {
-  return (word >>> 25) & 0x1;
-}
+export const ire = (word: number): number => (word >>> 25) & 0x1;
 
 export const QIE_WORD = 0;
 export const QIE_SHIFT = 26;
 export const QIE_MASK = 0x4000000;
 
 /** Queued Invalidation Enable: bits 26. */
-export function qie(word: number): number {
-  return (word >>> 26) & 0x1;
-}
+export const qie = (word: number): number => (word >>> 26) & 0x1;
 
 export const WBF_WORD = 0;
 export const WBF_SHIFT = 27;
 export const WBF_MASK = 0x8000000;
 
 /** Write Buffer Flush: bits 27. */
-export function wbf(word: number): number {
-  return (word >>> 27) & 0x1;
-}
+export const wbf = (word: number): number => (word >>> 27) & 0x1;
 
 export const SRTP_WORD = 0;
 export const SRTP_SHIFT = 30;
 export const SRTP_MASK = 0x40000000;
 
 /** Set Root Table Pointer: bits 30. */
-export function srtp(word: number): number {
-  return (word >>> 30) & 0x1;
-}
+export const srtp = (word: number): number => (word >>> 30) & 0x1;
 
 export const TE_WORD = 0;
 export const TE_SHIFT = 31;
 export const TE_MASK = (0x80000000 | 0);
 
 /** Translation Enable: bits 31. */
-export function te(word: number): number {
-  return word >>> 31;
-}
+export const te = (word: number): number => word >>> 31;

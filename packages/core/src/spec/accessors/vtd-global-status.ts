@@ -8,60 +8,46 @@ export const CFIS_SHIFT = 23;
 export const CFIS_MASK = 0x800000;
 
 /** Compatibility Format Interrupt Status: bits 23. */
-export function cfis(word: number): number {
-  return (word >>> 23) & 0x1;
-}
+export const cfis = (word: number): number => (word >>> 23) & 0x1;
 
 export const IRTPS_WORD = 0;
 export const IRTPS_SHIFT = 24;
 export const IRTPS_MASK = 0x1000000;
 
 /** Interrupt Remapping Table Pointer Status: bits 24. */
-export function irtps(word: number): number {
-  return (word >>> 24) & 0x1;
-}
+export const irtps = (word: number): number => (word >>> 24) & 0x1;
 
 export const IRES_WORD = 0;
 export const IRES_SHIFT = 25;
 export const IRES_MASK = 0x2000000;
 
 /** Interrupt Remapping Enable Status: bits 25. */
-export function ires(word: number): number {
-  return (word >>> 25) & 0x1;
-}
+export const ires = (word: number): number => (word >>> 25) & 0x1;
 
 export const QIES_WORD = 0;
 export const QIES_SHIFT = 26;
 export const QIES_MASK = 0x4000000;
 
 /** Queued Invalidation Enable Status: bits 26. */
-export function qies(word: number): number {
-  return (word >>> 26) & 0x1;
-}
+export const qies = (word: number): number => (word >>> 26) & 0x1;
 
 export const WBFS_WORD = 0;
 export const WBFS_SHIFT = 27;
 export const WBFS_MASK = 0x8000000;
 
 /** Write Buffer Flush Status: bits 27. */
-export function wbfs(word: number): number {
-  return (word >>> 27) & 0x1;
-}
+export const wbfs = (word: number): number => (word >>> 27) & 0x1;
 
 export const RTPS_WORD = 0;
 export const RTPS_SHIFT = 30;
 export const RTPS_MASK = 0x40000000;
 
 /** Root Table Pointer Status: bits 30. */
-export function rtps(word: number): number {
-  return (word >>> 30) & 0x1;
-}
+export const rtps = (word: number): number => (word >>> 30) & 0x1;
 
 export const TES_WORD = 0;
 export const TES_SHIFT = 31;
 export const TES_MASK = (0x80000000 | 0);
 
 /** Translation Enable Status: bits 31. */
-export function tes(word: number): number {
-  return word >>> 31;
-}
+export const tes = (word: number): number => word >>> 31;

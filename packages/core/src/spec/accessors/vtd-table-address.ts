@@ -10,26 +10,24 @@ export const S_WORD = 0;
 export const S_SHIFT = 0;
 export const S_MASK = 0xf;
 
+/** Size, 2^(S+1) entries, from the word that holds it. */
+export const sOf = (word: number): number => word & 0xf;
+
 /** Size, 2^(S+1) entries: bits 3:0. */
-export function s(words: Int32Array, at: number): number {
-  return words[at]! & 0xf;
-}
+export const s = (words: Int32Array, at: number): number => words[at]! & 0xf;
 
 export const EIME_WORD = 0;
 export const EIME_SHIFT = 11;
 export const EIME_MASK = 0x800;
 
+/** Extended Interrupt Mode Enable, from the word that holds it. */
+export const eimeOf = (word: number): number => (word >>> 11) & 0x1;
+
 /** Extended Interrupt Mode Enable: bits 11. */
-export function eime(words: Int32Array, at: number): number {
-  return (words[at]! >>> 11) & 0x1;
-}
+export const eime = (words: Int32Array, at: number): number => (words[at]! >>> 11) & 0x1;
 
 /** Interrupt Remapping Table Address: bits 63:12, value bits 31:0. */
-export function irtaLow(words: Int32Array, at: number): number {
-  return words[at]! & (0xfffff000 | 0);
-}
+export const irtaLow = (words: Int32Array, at: number): number => words[at]! & (0xfffff000 | 0);
 
 /** Interrupt Remapping Table Address: bits 63:12, value bits 63:32. */
-export function irtaHigh(words: Int32Array, at: number): number {
-  return words[at + 1]!;
-}
+export const irtaHigh = (words: Int32Array, at: number): number => words[at + 1]!;

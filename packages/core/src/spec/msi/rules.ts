@@ -10,9 +10,15 @@ export const msiRules = {
     cite("sdm", "11.11.1"),
     "Bits 11:5 and 1:0 of a compatibility-format address are zero.",
   ),
-  "msi.data.reserved": shall(cite("sdm", "11.11.2"), "Bits 31:16 and 13:11 of compatibility-format data are zero."),
+  "msi.data.reserved": shall(
+    cite("sdm", "11.11.2"),
+    "Bits 31:16 and 13:11 of compatibility-format data are zero.",
+  ),
   "msi.data.delivery-mode": shall(cite("sdm", "11.11.2"), "Delivery modes 011b and 110b are reserved."),
-  "msi.data.vector": shall(cite("sdm", "11.11.2"), "The vector of a fixed or lowest-priority message lies in 10h to FEh."),
+  "msi.data.vector": shall(
+    cite("sdm", "11.11.2"),
+    "The vector of a fixed or lowest-priority message lies in 10h to FEh.",
+  ),
   "msi.extended-destination": implementationDefined(
     cite("kvm", "KVM_FEATURE_MSI_EXT_DEST_ID"),
     "A hypervisor may take address bits 11:5 as bits 14:8 of the destination id.",

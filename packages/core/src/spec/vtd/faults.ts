@@ -85,7 +85,13 @@ export const faultReasons = {
     qualified: false,
     indexed: false,
   },
-  eimRequired: { code: 0x2a, rule: "vtd.ir.eim-required", linux: "Unknown", qualified: false, indexed: false },
+  eimRequired: {
+    code: 0x2a,
+    rule: "vtd.ir.eim-required",
+    linux: "Unknown",
+    qualified: false,
+    indexed: false,
+  },
   remappingRequired: {
     code: 0x2b,
     rule: "vtd.ir.remapping-required",

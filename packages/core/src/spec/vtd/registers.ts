@@ -167,7 +167,10 @@ export const eventData = layout({
   title: "Event Data Register",
   width: 32,
   section: section("FEDATA"),
-  fields: { imd: bits(15, 0, "Interrupt Message Data"), eimd: bits(31, 16, "Extended Interrupt Message Data") },
+  fields: {
+    imd: bits(15, 0, "Interrupt Message Data"),
+    eimd: bits(31, 16, "Extended Interrupt Message Data"),
+  },
 });
 
 /** FEADDR and IEADDR. */

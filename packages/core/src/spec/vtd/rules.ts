@@ -74,12 +74,18 @@ const requestRules = {
 const entryRules = {
   "vtd.irte.reserved": shall(cite("vtd", "9.9"), "Reserved bits of an IRTE are zero."),
   "vtd.irte.posted-reserved": shall(cite("vtd", "9.10"), "Reserved bits of a posted IRTE are zero."),
-  "vtd.irte.mode-unsupported": shall(cite("vtd", "9.9"), "The IM bit of an IRTE is reserved where CAP.PI is 0."),
+  "vtd.irte.mode-unsupported": shall(
+    cite("vtd", "9.9"),
+    "The IM bit of an IRTE is reserved where CAP.PI is 0.",
+  ),
   "vtd.irte.xapic-destination": shall(
     cite("vtd", "9.9"),
     "With EIME=0 the destination id lies in bits 47:40 and bits 39:32 and 63:48 are zero.",
   ),
-  "vtd.irte.delivery-mode": shall(cite("vtd", "9.9"), "Delivery modes 011b and 110b of an IRTE are reserved."),
+  "vtd.irte.delivery-mode": shall(
+    cite("vtd", "9.9"),
+    "Delivery modes 011b and 110b of an IRTE are reserved.",
+  ),
   "vtd.irte.smi-vector": shall(cite("vtd", "9.9"), "The vector of an IRTE that delivers an SMI is zero."),
   "vtd.irte.svt": shall(cite("vtd", "9.9"), "SVT=11b of an IRTE is reserved."),
   "vtd.irte.descriptor-address": shall(
@@ -105,12 +111,18 @@ const postingRules = {
     cite("vtd", "5.2.3"),
     "A notification is sent when ON was 0 and the interrupt is urgent or SN is 0; ON is set with it.",
   ),
-  "vtd.post.coalesced": shall(cite("vtd", "5.2.3"), "While ON is 1, further posts set PIR only and send no notification."),
+  "vtd.post.coalesced": shall(
+    cite("vtd", "5.2.3"),
+    "While ON is 1, further posts set PIR only and send no notification.",
+  ),
   "vtd.post.suppressed": shall(
     cite("vtd", "5.2.3"),
     "While SN is 1, a post that is not urgent sets PIR only and leaves ON alone.",
   ),
-  "vtd.post.edge": shall(cite("vtd", "5.2.3"), "An interrupt through a posted entry is edge-triggered, whatever its source says."),
+  "vtd.post.edge": shall(
+    cite("vtd", "5.2.3"),
+    "An interrupt through a posted entry is edge-triggered, whatever its source says.",
+  ),
 } as const satisfies Record<string, Rule>;
 
 const cacheRules = {
@@ -274,7 +286,10 @@ const qemuRules = {
     cite("qemu", "hw/i386/intel_iommu.c"),
     "Reserved fields of the request's data are checked only after the entry.",
   ),
-  "qemu.vtd.index-wraps": erratum(cite("qemu", "hw/i386/intel_iommu.c"), "The interrupt index is computed in 16 bits and wraps."),
+  "qemu.vtd.index-wraps": erratum(
+    cite("qemu", "hw/i386/intel_iommu.c"),
+    "The interrupt index is computed in 16 bits and wraps.",
+  ),
   "qemu.vtd.index-unbounded": erratum(
     cite("qemu", "7.2 hw/i386/intel_iommu.c"),
     "The interrupt index is not held against the table's size.",
