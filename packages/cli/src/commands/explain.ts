@@ -1,0 +1,81 @@
+import { type Explanation, type Finding, InputError, explainText } from "@intremap/core";
+import { decodeText, readBytes } from "../input.ts";
+import { type Io, exitStatus } from "../io.ts";
+import { type Paint, paintFor, wrap, writeJson } from "../output.ts";
+
+export interface ExplainFlags {
+  readonly json?: boolean;
+}
+
+const accepted =
+  "DMAR and AMD-Vi fault lines of Linux or Xen, QEMU warnings, rows of debugfs, lspci MSI lines, IRTE or MSI pairs";
+
+/**
+ * Explains a text.
+ * @returns 1 when it holds findings, 0 when what was understood is in order.
+ * @throws InputError when nothing in it was understood, or it cannot be read.
+ */
+export async function explain(args: readonly string[], flags: ExplainFlags, io: Io): Promise<number> {
+  const explanation = explainText(await textOf(args, io));
+  if (explanation.understood === 0) throw new InputError(`nothing understood; explain accepts ${accepted}`);
+  if (flags.json === true) writeJson(io, "explain", explanation);
+  else io.stdout.write(report(explanation, paintFor(io.stdout, io.env)));
+  return explanation.findings.length > 0 ? exitStatus.findings : exitStatus.clean;
+}
+
+async function textOf(args: readonly string[], io: Io): Promise<string> {
+  if (args.length === 0 && io.stdin.isTTY === true) {
+    throw new InputError(`no text: give it as an argument or on standard input; explain accepts ${accepted}`);
+  }
+  if (args.length === 0 || (args.length === 1 && args[0] === "-")) {
+    return decodeText(await readBytes("-", io.stdin));
+  }
+  // Words of one unquoted line belong together; arguments with spaces in them are lines.
+  return args.join(args.some((arg) => /\s/.test(arg)) ? "\n" : " ");
+}
+
+/** Findings that differ in their line only. */
+interface Group {
+  readonly finding: Finding;
+  readonly lines: number[];
+}
+
+function groupsOf(findings: readonly Finding[]): Group[] {
+  const groups = new Map<string, Group>();
+  for (const finding of findings) {
+    const key = `${finding.rule}\0${finding.what}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { finding, lines: [finding.line] });
+    else group.lines.push(finding.line);
+  }
+  return [...groups.values()];
+}
+
+const shownLines = 8;
+
+function report({ findings, remarks, omitted }: Explanation, paint: Paint): string {
+  const parts = groupsOf(findings).map((group) => printGroup(group, paint));
+  if (remarks.length > 0) {
+    parts.push(remarks.map(({ line, what }) => `${paint("dim", `line ${line}:`)} ${what}\n`).join(""));
+  }
+  if (omitted > 0) parts.push(`${omitted} more findings and remarks are not shown.\n`);
+  if (findings.length === 0) parts.push(`${paint("green", "nothing wrong in what was understood")}\n`);
+  return parts.join("\n");
+}
+
+function printGroup({ finding, lines }: Group, paint: Paint): string {
+  const { reason, name, rule, section, what, causes, next } = finding;
+  const code = reason === null ? "" : `${reason.toString(16).padStart(2, "0").toUpperCase()}h `;
+  const shown = lines.slice(0, shownLines).join(", ");
+  const more = lines.length > shownLines ? ` and ${lines.length - shownLines} more` : "";
+  const out = [
+    `${paint("red", `${code}${name}`)}\n`,
+    `  ${wrap(what, "  ")}\n`,
+    `  rule     ${rule}, ${section}\n`,
+    `  seen     ${lines.length === 1 ? "line" : `${lines.length} times, lines`} ${shown}${more}\n`,
+  ];
+  for (const [i, cause] of causes.entries())
+    out.push(`  ${i === 0 ? "causes   " : "         "}- ${wrap(cause, " ".repeat(13))}\n`);
+  for (const [i, step] of next.entries()) out.push(`  ${i === 0 ? "next     " : "         "}$ ${step}\n`);
+  return out.join("");
+}

@@ -1,0 +1,91 @@
+import { readFileSync } from "node:fs";
+import { InputError } from "@intremap/core";
+import { Command, CommanderError, Option } from "commander";
+import { type Io, exitStatus } from "./io.ts";
+
+function version(): string {
+  const manifest = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+function bit(flag: string, meaning: string): Option {
+  return new Option(`--${flag} <bit>`, meaning).choices(["0", "1"]);
+}
+
+/** The command line. A command's module is loaded when it is called; its exit status goes to `finish`. */
+function program(io: Io, finish: (status: number) => void): Command {
+  const root = new Command("intremap")
+    .description("The path of an x86 interrupt, by the book: explain, decode and replay interrupt remapping.")
+    .version(version())
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: () => {},
+    });
+
+  root
+    .command("decode")
+    .description(
+      "print the fields of an entry, descriptor, register, message or table, and the rules it breaks",
+    )
+    .argument("<kind>", "what the value is; an unknown kind lists them all")
+    .argument(
+      "<value...>",
+      "hexadecimal, as the kernel prints it; for a table its file, - for standard input",
+    )
+    .addOption(new Option("--names <whose>", "names of fields").choices(["spec", "linux"]).default("spec"))
+    .addOption(bit("eime", "IRTA.EIME: 32-bit destinations"))
+    .addOption(bit("pi", "CAP.PI: the unit can post"))
+    .addOption(bit("xten", "AMD Control.XTEn: 32-bit destinations"))
+    .option("--json", "print one JSON document")
+    .action(async (kind: string, values: string[], options: object) => {
+      const { decode } = await import("./commands/decode.ts");
+      finish(await decode(kind, values, options, io));
+    });
+
+  root
+    .command("explain")
+    .description("say what a kernel, Xen or QEMU message, a table row or an MSI means and what to do next")
+    .argument("[text...]", "the text; - or nothing reads standard input")
+    .option("--json", "print one JSON document")
+    .action(async (text: string[], options: object) => {
+      const { explain } = await import("./commands/explain.ts");
+      finish(await explain(text, options, io));
+    });
+
+  root
+    .command("replay")
+    .description("send every interrupt of a QEMU trace through the model and compare what comes out")
+    .argument("<trace>", "a trace log, plain or xz; - for standard input")
+    .option("--profile <name>", "hardware profile (default: the newest QEMU of the trace's vendor)")
+    .option("--follow [n]", "show one request step by step: its number, line:N, or the one that shows most")
+    .option("--json", "print one JSON document")
+    .action(async (trace: string, options: object) => {
+      const { replay } = await import("./commands/replay.ts");
+      finish(await replay(trace, options, io));
+    });
+
+  return root;
+}
+
+/** Runs one command line, without the names of node and of the program. Every error is one line on stderr. */
+export async function run(args: readonly string[], io: Io): Promise<number> {
+  let status: number = exitStatus.clean;
+  const finish = (code: number): void => {
+    status = code;
+  };
+  try {
+    await program(io, finish).parseAsync(args, { from: "user" });
+    return status;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return exitStatus.clean;
+    io.stderr.write(`intremap: ${messageOf(error)}\n`);
+    return exitStatus.unusable;
+  }
+}
+
+function messageOf(error: unknown): string {
+  const { message } = error as Error;
+  const line = message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ");
+  return error instanceof InputError || error instanceof CommanderError ? line : `unexpected error: ${line}`;
+}

@@ -1,0 +1,55 @@
+import * as irte from "../spec/accessors/irte-remapped.ts";
+import * as requestAddress from "../spec/accessors/msi-remappable-address.ts";
+import { unknownRequester } from "../hardware/delivery.ts";
+import { fromWords, table } from "../spec/codec.ts";
+import { msiAddress, msiData, msiRemappableAddress, msiRemappableData } from "../spec/msi/message.ts";
+import { irtePosted, irteRemapped } from "../spec/vtd/irte.ts";
+import { type VtdDecisionFacts, requestIndex, vtdSteps } from "./decision-vtd.ts";
+import { type Ending, narrate } from "./decision.ts";
+import type { VendorPath } from "./path.ts";
+import { hexByte, printRequester } from "./requesters.ts";
+
+/** What a VT-d unit adds to the path of a request. `posts`: the unit looks at the entry's IM bit. */
+export function vtdPath(facts: VtdDecisionFacts, ending: Ending, posts: boolean): VendorPath {
+  const { address, data, entry, requester } = facts;
+  const remappable = facts.remappingEnabled && requestAddress.format(address) === 1;
+  const [low, content] = [BigInt(address >>> 0), BigInt(data >>> 0)];
+  return {
+    requester: sourceName(
+      requester === unknownRequester && entry !== undefined ? sourceOf(entry) : requester,
+    ),
+    requesterKnown: requester !== unknownRequester,
+    decoded: remappable
+      ? [...table(msiRemappableAddress, low), ...table(msiRemappableData, content)]
+      : [...table(msiAddress, low), ...table(msiData, content)],
+    index: remappable ? requestIndex(address, data) : null,
+    entry: entry === undefined ? null : pathEntry(facts, entry, posts),
+    steps: narrate(vtdSteps, facts, ending),
+  };
+}
+
+function pathEntry(facts: VtdDecisionFacts, words: Int32Array, posts: boolean): VendorPath["entry"] {
+  const value = fromWords(words, 0, 128);
+  const fields = posts && irte.im(words, 0) === 1 ? table(irtePosted, value) : table(irteRemapped, value);
+  return { address: facts.entryAddress, width: 128, value, fields, cached: facts.cached };
+}
+
+/** Marks the id of a requester that is a range of buses. */
+const busRange = 1 << 16;
+
+/** Whose requests an entry is for, as an id for {@link sourceName}; unknown if it does not say. */
+export function sourceOf(entry: Int32Array): number {
+  switch (irte.svt(entry, 0)) {
+    case 0:
+      return unknownRequester;
+    case 2:
+      return busRange | irte.sid(entry, 0);
+    default:
+      return irte.sid(entry, 0);
+  }
+}
+
+export function sourceName(id: number): string {
+  if (id === unknownRequester) return "unknown";
+  return id < busRange ? printRequester(id) : `bus ${hexByte(id >>> 8)}-${hexByte(id)}`;
+}

@@ -1,0 +1,17 @@
+export * from "./spec/codec.ts";
+export * from "./spec/layout.ts";
+export * from "./spec/rules.ts";
+export * from "./analysis/decode.ts";
+export * from "./analysis/decode-table.ts";
+export { InputError } from "./evidence/input-error.ts";
+export * from "./hardware/delivery.ts";
+export * from "./hardware/event.ts";
+export * from "./hardware/memory.ts";
+export * from "./hardware/lapic/fabric.ts";
+export * from "./hardware/vtd/bring-up.ts";
+export * from "./hardware/vtd/profile.ts";
+export * from "./hardware/vtd/unit.ts";
+export * from "./analysis/explain.ts";
+export type { FollowChoice, Path } from "./analysis/path.ts";
+export { Replay, type ReplayOptions } from "./analysis/replay.ts";
+export type { Disagreement, ReplayResult, Unchecked } from "./analysis/replay-result.ts";
