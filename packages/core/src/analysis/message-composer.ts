@@ -1,4 +1,4 @@
-import type { InterruptFabric } from "../hardware/delivery.ts";
+import { DeliveryMode, type InterruptFabric } from "../hardware/delivery.ts";
 import * as address from "../spec/accessors/msi-address.ts";
 import * as content from "../spec/accessors/msi-data.ts";
 
@@ -30,6 +30,10 @@ export class MessageComposer implements InterruptFabric {
     this.data =
       vector | (deliveryMode << content.DLM_SHIFT) | content.LEVEL_MASK | (level << content.TM_SHIFT);
     return 1;
+  }
+
+  fixed(destination: number, vector: number): number {
+    return this.deliver(destination, 0, 0, DeliveryMode.fixed, vector, 0);
   }
 
   message(addressLow: number, addressHigh: number, data: number): number {

@@ -22,6 +22,7 @@ function setup(options: Partial<IoApicOptions> = {}) {
   const ioapic = new IoApic({
     requester: 0xff00,
     fabric: {
+      fixed: () => 0,
       deliver: () => 0,
       message: (low, high, data) => {
         expect(high).toBe(0);

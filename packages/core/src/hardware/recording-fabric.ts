@@ -1,4 +1,4 @@
-import type { InterruptFabric } from "./delivery.ts";
+import { DeliveryMode, type InterruptFabric } from "./delivery.ts";
 
 /** One interrupt as a unit handed it over. */
 export interface Delivery {
@@ -38,6 +38,10 @@ export class RecordingFabric implements InterruptFabric {
       level,
     });
     return 1;
+  }
+
+  fixed(destination: number, vector: number): number {
+    return this.deliver(destination, 0, 0, DeliveryMode.fixed, vector, 0);
   }
 
   message(addressLow: number, addressHigh: number, data: number): number {

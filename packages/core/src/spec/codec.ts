@@ -102,14 +102,14 @@ export function table<Name extends string>(
 ): Row[] {
   return fieldsOf(layout).map(([name, field]) => {
     const content = exact(extract(field, value));
-    const meaning = typeof content === "number" ? field.values?.[content] : undefined;
-    return {
+    const row = {
       bits: printParts(field),
       name: naming === "linux" ? (field.linux ?? name) : name,
       title: field.title,
       value: content,
-      ...(meaning === undefined ? {} : { meaning }),
     };
+    const meaning = typeof content === "number" ? field.values?.[content] : undefined;
+    return meaning === undefined ? row : { ...row, meaning };
   });
 }
 

@@ -138,24 +138,32 @@ export class ApicFabric implements InterruptFabric {
     vector: number,
     level: number,
   ): number {
-    // apic.destination.physical, apic.accept.fixed: nearly every interrupt; the hint chooses nothing where one is addressed.
-    if ((logical | deliveryMode | (destination >>> 12)) === 0 && (vector - 16) >>> 0 < 240) {
-      const base = this.#ready[destination]!;
-      if (base >= 0) {
-        const { state } = this;
-        const request = base + (vector >>> 5);
-        const bit = 1 << vector;
-        state[request] = state[request]! | bit;
-        const trigger = request + 8;
-        state[trigger] = level === 0 ? state[trigger]! & ~bit : state[trigger]! | bit;
-        return 1;
-      }
+    // The hint chooses nothing where one is addressed; a broadcast goes the long way.
+    if ((logical | deliveryMode | level | (destination >>> 12)) === 0 && destination !== xapicBroadcast) {
+      return this.fixed(destination, vector);
     }
     if (((logical ^ 1) | deliveryMode | redirectionHint) === 0 && (vector - 16) >>> 0 < 240) {
       const accepted = this.#deliverToCluster(destination, vector, level);
       if (accepted > 0) return accepted;
     }
     return this.#deliver(destination | 0, logical, redirectionHint, deliveryMode, vector & 0xff, level);
+  }
+
+  fixed(destination: number, vector: number): number {
+    // apic.destination.physical, apic.accept.fixed
+    if (destination >>> 12 === 0 && (vector - 16) >>> 0 < 240) {
+      const base = this.#ready[destination]!;
+      if (base >= 0) {
+        const { state } = this;
+        const request = (base + (vector >>> 5)) | 0;
+        const bit = 1 << vector;
+        state[request] = state[request]! | bit;
+        const trigger = (request + word.tmr) | 0;
+        state[trigger] = state[trigger]! & ~bit;
+        return 1;
+      }
+    }
+    return this.#deliver(destination | 0, 0, 0, DeliveryMode.fixed, vector & 0xff, 0);
   }
 
   /**
@@ -175,7 +183,7 @@ export class ApicFabric implements InterruptFabric {
       if (base < 0) return 0;
       const request = base + (vector >>> 5);
       state[request] = state[request]! | bit;
-      const trigger = request + 8;
+      const trigger = request + word.tmr;
       state[trigger] = level === 0 ? state[trigger]! & ~bit : state[trigger]! | bit;
       accepted++;
     }

@@ -19,6 +19,7 @@ function setup(options: { readonly unit?: boolean } = {}) {
     },
   });
   const fabric = {
+    fixed: () => 0,
     deliver: () => 0,
     message: (low: number, high: number, data: number) => seen.push(["fabric", low >>> 0, high, data]),
   };

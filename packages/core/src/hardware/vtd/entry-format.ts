@@ -75,7 +75,8 @@ export function judge(mode: number, words: Int32Array, at: number, descriptorLim
   let tags = 0;
   const posts = postsThrough(mode, low);
   if (badFormat(mode, low, destination, source, high, descriptorLimit)) tags = Tag.badFormat;
-  else if (irte.pOf(low) !== 0) {
+  // qemu.vtd.svt-reserved-26h: well-formed there, and never verified.
+  else if (irte.pOf(low) !== 0 && irte.svtOf(source) !== illegalSvt) {
     tags = Tag.lawful;
     if (irte.svtOf(source) === busRange) tags |= Tag.ranged;
     if (posts) tags |= posted.urgOf(low) === 0 ? Tag.posted : Tag.posted | Tag.urgent;

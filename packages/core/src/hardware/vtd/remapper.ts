@@ -3,16 +3,16 @@ import * as posted from "../../spec/accessors/irte-posted.ts";
 import * as irte from "../../spec/accessors/irte-remapped.ts";
 import * as requestAddress from "../../spec/accessors/msi-remappable-address.ts";
 import * as requestData from "../../spec/accessors/msi-remappable-data.ts";
-import * as pid from "../../spec/accessors/posted-descriptor.ts";
 import { type FaultReason, faultNameOf, faultReasons } from "../../spec/vtd/faults.ts";
 import type { CpuCache } from "../cpu-cache.ts";
-import { DeliveryMode, type InterruptFabric, Outcome } from "../delivery.ts";
+import { type InterruptFabric, Outcome } from "../delivery.ts";
 import { type Observer, eventKinds } from "../event.ts";
 import { type Memory, unwritten } from "../memory.ts";
 import type { EntryCache } from "./entry-cache.ts";
 import { badFormat, destinationOf, judge, postsThrough } from "./entry-format.ts";
 import { type VtdFault, faultOf } from "./fault.ts";
 import type { FaultLog } from "./fault-log.ts";
+import { Poster, posting } from "./poster.ts";
 import type { VtdProfile } from "./profile.ts";
 import { busInRange, sourceFault } from "./source-id.ts";
 import { Mode, Slot, Tag, Word, irteOf, slotOf } from "./state.ts";
@@ -24,8 +24,6 @@ const Reason = {
   tableAccess: faultReasons.tableAccess.code,
   entryReserved: faultReasons.entryReserved.code,
   compatibilityBlocked: faultReasons.compatibilityBlocked.code,
-  descriptorAccess: faultReasons.descriptorAccess.code,
-  descriptorReserved: faultReasons.descriptorReserved.code,
   malformedRequest: faultReasons.malformedRequest.code,
   eimRequired: faultReasons.eimRequired.code,
   remappingRequired: faultReasons.remappingRequired.code,
@@ -36,7 +34,6 @@ const reasons: readonly FaultReason[] = Object.values(faultReasons).sort((a, b) 
 
 /** What a request through an entry ends in, unless it is a reason to block it. */
 const remapping = 0;
-const posting = -1;
 
 /** What a lawful entry may have that takes more than a fixed, edge-triggered interrupt to one physical destination. */
 const unusual = irte.DM_MASK | irte.RH_MASK | irte.TM_MASK | irte.DLM_MASK | Tag.posted | Tag.ranged;
@@ -74,6 +71,7 @@ export class Remapper {
   readonly #cache: EntryCache | undefined;
   readonly #faults: FaultLog;
   readonly #observer: Observer | null;
+  readonly #poster: Poster;
   readonly #profile: VtdProfile;
   readonly #coherent: boolean;
   readonly #descriptorLimit: number;
@@ -89,6 +87,7 @@ export class Remapper {
     this.#cache = parts.cache;
     this.#faults = parts.faults;
     this.#observer = parts.observer;
+    this.#poster = new Poster(parts);
     this.#profile = parts.profile;
     this.#coherent = parts.coherent;
     this.#descriptorLimit = 2 ** (parts.profile.hostAddressWidth - 32);
@@ -102,9 +101,11 @@ export class Remapper {
     const state = this.#state;
     const mode = state[Word.mode]!;
     if ((mode & Mode.swift) !== 0 && requestAddress.format(address) !== 0) {
-      // A shortcut to step 10. Reserved bits of the data take the index past any table, so the steps find them.
-      const index = (requestAddress.handle(address) + (data & -requestAddress.shv(address))) | 0;
-      if (index >>> 0 < state[Word.entries]!) {
+      // A shortcut to step 10; what it does not see to, the steps below do.
+      const subhandle = data & -requestAddress.shv(address);
+      const index = (requestAddress.handle(address) + subhandle) | 0;
+      // Reserved bits of the data are too large for an index, too.
+      if ((index | subhandle) >>> 0 < state[Word.entries]!) {
         const outcome =
           (mode & Mode.cache) !== 0
             ? this.#swiftHit(mode, index, requester)
@@ -112,6 +113,12 @@ export class Remapper {
         if (outcome !== Outcome.blocked) return outcome;
       }
     }
+    return this.#decide(mode, address, data, requester);
+  }
+
+  /** Steps 1 to 5; the request is kept as evidence. */
+  #decide(mode: number, address: number, data: number, requester: number): Outcome {
+    const state = this.#state;
     state[Word.request] = address;
     state[Word.request + 1] = data;
     state[Word.request + 2] = requester;
@@ -141,7 +148,7 @@ export class Remapper {
     if (index >= state[Word.entries]! && (mode & Mode.indexUnbounded) === 0) {
       return this.#block(Reason.indexOutOfRange, index);
     }
-    const result = this.#decide(mode, index);
+    const result = this.#obey(mode, index);
     if (result === remapping) return Outcome.remapped;
     return result === posting ? Outcome.posted : this.#block(result, index);
   }
@@ -158,7 +165,7 @@ export class Remapper {
       return Outcome.blocked;
     // vtd.ir.remap
     if ((prepared & unusual) === 0) {
-      this.#fabric.deliver(target, 0, 0, DeliveryMode.fixed, irte.vOf(prepared), 0);
+      this.#fabric.fixed(target, irte.vOf(prepared));
       return Outcome.remapped;
     }
     if ((prepared & Tag.ranged) !== 0 && !busInRange(mode, source, requester)) return Outcome.blocked;
@@ -166,7 +173,7 @@ export class Remapper {
       this.#deliver(target, prepared);
       return Outcome.remapped;
     }
-    const result = this.#post(
+    const result = this.#poster.post(
       mode,
       target,
       state[slot + Slot.targetHigh]!,
@@ -197,7 +204,7 @@ export class Remapper {
       return Outcome.blocked;
     }
     // vtd.ir.remap
-    this.#fabric.deliver(destinationOf(mode, destination), 0, 0, DeliveryMode.fixed, irte.vOf(low), 0);
+    this.#fabric.fixed(destinationOf(mode, destination), irte.vOf(low));
     return Outcome.remapped;
   }
 
@@ -210,7 +217,7 @@ export class Remapper {
   }
 
   /** Steps 6 to 10: `remapping`, `posting`, or the reason to block the request. */
-  #decide(mode: number, index: number): number {
+  #obey(mode: number, index: number): number {
     const state = this.#state;
     const slot = slotOf(index);
     const hit = (mode & Mode.cache) !== 0 && state[slot + Slot.prepared] !== 0;
@@ -248,7 +255,7 @@ export class Remapper {
     // Step 10: vtd.ir.remap
     if (postsThrough(mode, low)) {
       const urgent = posted.urgOf(low) !== 0;
-      const result = this.#post(
+      const result = this.#poster.post(
         mode,
         posted.pdaLow(words, at),
         posted.pdaHigh(words, at),
@@ -279,41 +286,6 @@ export class Remapper {
     return this.#memory.poisoned || this.#cpuCache !== undefined;
   }
 
-  /**
-   * Posts through the descriptor at an address (VT-d 5.10 §5.2.3): one atomic read-modify-write, and a notification if one
-   * is due.
-   * Returns `posting`, or the reason to block the request; then the descriptor is as it was.
-   */
-  #post(mode: number, low: number, high: number, vector: number, urgent: boolean): number {
-    // vtd.post.descriptor-access
-    if (this.#guarded && !this.#snoop(low, high)) return Reason.descriptorAccess;
-    const chunk = this.#memory.writableChunk((high << 12) | (low >>> 20));
-    const descriptor = (low & 0xfffff) >>> 2;
-    const control = chunk[descriptor + pid.ON_WORD]!;
-    const target = pid.ndst(chunk, descriptor);
-    // vtd.post.descriptor-reserved, vtd.pid.xapic-destination
-    if (
-      (control & pid.RESERVED_8) !== 0 ||
-      ((mode & Mode.eime) === 0 && (target & pid.RESERVED_EIME_0_9) !== 0)
-    ) {
-      return Reason.descriptorReserved;
-    }
-    const request = descriptor + (vector >>> 5);
-    chunk[request] = chunk[request]! | (1 << vector);
-    // vtd.post.coalesced, vtd.post.suppressed, vtd.post.notify
-    const notifies = (control & pid.ON_MASK) === 0 && ((control & pid.SN_MASK) === 0 || urgent);
-    if (this.#observer !== null) {
-      this.#observer.record(eventKinds.posted, low, high, vector, notifies ? 1 : 0, urgent ? 1 : 0, 0);
-    }
-    if (notifies) {
-      chunk[descriptor + pid.ON_WORD] = control | pid.ON_MASK;
-      const destination = (mode & Mode.eime) !== 0 ? target : (target >>> 8) & 0xff;
-      // vtd.post.edge
-      this.#fabric.deliver(destination, 0, 0, DeliveryMode.fixed, pid.nv(chunk, descriptor), 0);
-    }
-    return posting;
-  }
-
   #pass(address: number, data: number): Outcome {
     this.#observer?.record(eventKinds.passed, address, data, 0, 0, 0, 0);
     this.#fabric.message(address, 0, data);
@@ -325,13 +297,6 @@ export class Remapper {
     const address = (chunk >>> 0) * 2 ** 20 + at * 4;
     if (this.#coherent) this.#cpuCache?.flush(address, irte.WORDS * 4);
     return this.#memory.readable(address, irte.WORDS * 4);
-  }
-
-  /** Makes the descriptor's line visible, which is always snooped; false if it cannot be accessed. */
-  #snoop(low: number, high: number): boolean {
-    const address = (high >>> 0) * 2 ** 32 + (low >>> 0);
-    this.#cpuCache?.flush(address, pid.WORDS * 4);
-    return this.#memory.readable(address, pid.WORDS * 4);
   }
 
   /** Keeps what was fetched, as the profile's cache does. */
@@ -381,7 +346,11 @@ export class Remapper {
 
   /** Keeps the entry for which a request is about to be blocked. */
   #testify(words: Int32Array, at: number, reason: number): number {
-    for (let i = 0; i < irte.WORDS; i++) this.#state[Word.entry + i] = words[at + i]!;
+    const state = this.#state;
+    state[Word.entry] = words[at]!;
+    state[Word.entry + 1] = words[at + 1]!;
+    state[Word.entry + 2] = words[at + 2]!;
+    state[Word.entry + 3] = words[at + 3]!;
     return reason;
   }
 
@@ -392,8 +361,13 @@ export class Remapper {
     const silent =
       (qualified && irte.fpd(state, Word.entry) !== 0) || (state[Word.mode]! & Mode.faultsNotRecorded) !== 0;
     const requester = state[Word.request + 2]!;
-    const recorded = !silent && this.#faults.record(code, requester, indexed ? index & 0xffff : 0);
-    for (let i = 0; i < 3; i++) state[Word.blocked + i] = state[Word.request + i]!;
+    const recorded =
+      !silent &&
+      !this.#faults.overflowed &&
+      this.#faults.record(code, requester, indexed ? index & 0xffff : 0);
+    state[Word.blocked] = state[Word.request]!;
+    state[Word.blocked + 1] = state[Word.request + 1]!;
+    state[Word.blocked + 2] = requester;
     state[Word.reason] = code;
     state[Word.index] = index;
     state[Word.recorded] = recorded ? 1 : 0;
