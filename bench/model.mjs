@@ -29,7 +29,8 @@ function workload() {
   return new Workload(name, Number(entries), observed === undefined ? undefined : new Ring());
 }
 
-workload().run(40);
+// Long enough for the compiler to have settled.
+workload().run(256);
 const measured = workload();
 let best = Infinity;
 for (let repeat = 0; repeat < Number(repeats); repeat++) {

@@ -1,7 +1,7 @@
 import { InputError } from "@intremap/core";
 import { expect, test } from "vitest";
 import { decodeText, readBytes } from "./input.ts";
-import { testIo } from "./testing.ts";
+import { testIo } from "./testing/test-io.ts";
 
 test("standard input is read to its end, whatever its chunks", async () => {
   const text = "DMAR: Gerät übersprungen";

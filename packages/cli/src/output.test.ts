@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { paintFor, table, wrap, writeJson } from "./output.ts";
-import { testIo } from "./testing.ts";
+import { testIo } from "./testing/test-io.ts";
 
 const plain = paintFor({ write: () => {} }, {});
 

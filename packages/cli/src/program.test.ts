@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { run } from "./program.ts";
-import { testIo } from "./testing.ts";
+import { testIo } from "./testing/test-io.ts";
 
 interface Outcome {
   readonly status: number;

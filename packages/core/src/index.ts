@@ -1,16 +1,51 @@
+// What the documents say.
+export * as acpiSpec from "./spec/acpi/index.ts";
+export * as amdviSpec from "./spec/amdvi/index.ts";
+export * as apicSpec from "./spec/apic/index.ts";
+export * as msiSpec from "./spec/msi/message.ts";
+export * as pciSpec from "./spec/pci/index.ts";
+export * as vtdSpec from "./spec/vtd/index.ts";
 export * from "./spec/codec.ts";
 export * from "./spec/layout.ts";
+export type { Force, Rule, Standing } from "./spec/rule.ts";
 export * from "./spec/rules.ts";
-export * from "./analysis/decode.ts";
-export * from "./analysis/decode-table.ts";
-export { InputError } from "./evidence/input-error.ts";
+
+// Hardware that runs.
+export * from "./hardware/amdvi/fault.ts";
+export * from "./hardware/amdvi/profile.ts";
+export * from "./hardware/amdvi/unit.ts";
+export * from "./hardware/cpu-cache.ts";
 export * from "./hardware/delivery.ts";
 export * from "./hardware/event.ts";
-export * from "./hardware/memory.ts";
+export * from "./hardware/ioapic.ts";
 export * from "./hardware/lapic/fabric.ts";
+export * from "./hardware/lapic/general-protection.ts";
+export * from "./hardware/lapic/local-apic.ts";
+export * from "./hardware/memory.ts";
+export * from "./hardware/pci/function.ts";
+export * from "./hardware/pci/root-complex.ts";
+export * from "./hardware/pci/signal.ts";
+export * from "./hardware/posting/avic.ts";
+export * from "./hardware/posting/descriptor.ts";
+export * from "./hardware/posting/vector-page.ts";
+export * from "./hardware/posting/vmx-settings.ts";
+export * from "./hardware/posting/vmx.ts";
+export * from "./hardware/profile.ts";
+export * from "./hardware/recording-fabric.ts";
 export * from "./hardware/vtd/bring-up.ts";
+export type { VtdFault } from "./hardware/vtd/fault.ts";
 export * from "./hardware/vtd/profile.ts";
 export * from "./hardware/vtd/unit.ts";
+
+// Readers of what real machines leave behind.
+export * from "./evidence/byte-source.ts";
+export * from "./evidence/dmar.ts";
+export { InputError } from "./evidence/input-error.ts";
+export * from "./evidence/ivrs.ts";
+
+// Questions asked of them.
+export * from "./analysis/decode.ts";
+export * from "./analysis/decode-table.ts";
 export * from "./analysis/explain.ts";
 export type { FollowChoice, Path } from "./analysis/path.ts";
 export { Replay, type ReplayOptions } from "./analysis/replay.ts";

@@ -1,4 +1,4 @@
-import type { Io } from "./io.ts";
+import type { Io } from "../io.ts";
 
 /** An outside world in memory. */
 export interface TestIo extends Io {
