@@ -1,3 +1,4 @@
+import { EventRing } from "@intremap/core";
 import { Workload, requests } from "./workload.mjs";
 
 /**
@@ -6,27 +7,8 @@ import { Workload, requests } from "./workload.mjs";
  */
 const [name, entries, repeats, observed] = process.argv.slice(2);
 
-/** An observer that keeps the last events, eight words each. */
-class Ring {
-  #words = new Int32Array(8 * 4096);
-  #next = 0;
-
-  record(kind, a, b, c, d, e, f) {
-    const words = this.#words;
-    const at = (this.#next & 4095) << 3;
-    this.#next = (this.#next + 1) | 0;
-    words[at] = kind;
-    words[at + 1] = a;
-    words[at + 2] = b;
-    words[at + 3] = c;
-    words[at + 4] = d;
-    words[at + 5] = e;
-    words[at + 6] = f;
-  }
-}
-
 function workload() {
-  return new Workload(name, Number(entries), observed === undefined ? undefined : new Ring());
+  return new Workload(name, Number(entries), observed === undefined ? undefined : new EventRing());
 }
 
 // Long enough for the compiler to have settled.

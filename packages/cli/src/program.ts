@@ -85,6 +85,9 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 }
 
 function messageOf(error: unknown): string {
+  if (error instanceof CommanderError && error.code === "commander.help") {
+    return "a command is missing: expected decode, explain or replay; --help says more";
+  }
   const { message } = error as Error;
   const line = message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ");
   return error instanceof InputError || error instanceof CommanderError ? line : `unexpected error: ${line}`;

@@ -17,6 +17,7 @@ export * from "./hardware/amdvi/unit.ts";
 export * from "./hardware/cpu-cache.ts";
 export * from "./hardware/delivery.ts";
 export * from "./hardware/event.ts";
+export * from "./hardware/event-ring.ts";
 export * from "./hardware/ioapic.ts";
 export * from "./hardware/lapic/fabric.ts";
 export * from "./hardware/lapic/general-protection.ts";

@@ -12,7 +12,7 @@ const documents = {
   ioapic: "82093AA",
   kvm: "KVM",
   linux: "Linux 7.0",
-  qemu: "QEMU 11.1",
+  qemu: "QEMU",
 } as const;
 
 export type DocumentId = keyof typeof documents;
@@ -20,8 +20,9 @@ export type DocumentId = keyof typeof documents;
 /** A section of a document, as printed: `VT-d 5.10 §9.9`; for software, the file or function: `QEMU 11.1 hw/i386`. */
 export type Section = string;
 
+/** Documents that are cited by file or function. */
+const software: ReadonlySet<DocumentId> = new Set(["kvm", "linux", "qemu"]);
+
 export function cite(document: DocumentId, section: string): Section {
-  return /^[\dA-Z][\d.]*$/.test(section)
-    ? `${documents[document]} §${section}`
-    : `${documents[document]} ${section}`;
+  return `${documents[document]} ${software.has(document) ? "" : "§"}${section}`;
 }

@@ -260,7 +260,7 @@ const registerRules = {
   ),
 } as const satisfies Record<string, Rule>;
 
-const source = cite("qemu", "hw/i386/amd_iommu.c");
+const source = cite("qemu", "11.1 hw/i386/amd_iommu.c");
 
 /** What QEMU's AMD-Vi does against the specification: each is one flag of a profile. */
 const qemuRules = {

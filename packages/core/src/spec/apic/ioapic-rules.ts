@@ -44,7 +44,7 @@ const behaviourRules = {
     unverified,
   ),
   "qemu.ioapic.level-clear": erratum(
-    cite("qemu", "hw/intc/ioapic.c"),
+    cite("qemu", "11.1 hw/intc/ioapic.c"),
     "The message of a level-triggered entry carries Level=0.",
     inferred,
   ),

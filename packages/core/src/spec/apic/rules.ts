@@ -265,19 +265,19 @@ const deviationRules = {
     "Address bits 11:5 of a message with bits 63:32 and bit 4 at zero are bits 14:8 of its destination.",
   ),
   "qemu.apic.first-match": erratum(
-    cite("qemu", "hw/intc/apic.c"),
+    cite("qemu", "11.1 hw/intc/apic.c"),
     "A lowest-priority message goes to the first processor addressed.",
   ),
   "qemu.apic.redirection-hint-ignored": erratum(
-    cite("qemu", "hw/intc/apic.c"),
+    cite("qemu", "11.1 hw/intc/apic.c"),
     "The redirection hint is not looked at.",
   ),
   "qemu.apic.illegal-vector-accepted": erratum(
-    cite("qemu", "hw/intc/apic.c"),
+    cite("qemu", "11.1 hw/intc/apic.c"),
     "Vectors below 16 are sent and accepted like others.",
   ),
   "qemu.apic.disabled-accepts": erratum(
-    cite("qemu", "hw/intc/apic.c"),
+    cite("qemu", "11.1 hw/intc/apic.c"),
     "A software-disabled APIC still sets IRR; the interrupt shows once it is enabled.",
   ),
 } as const satisfies Record<string, Rule>;

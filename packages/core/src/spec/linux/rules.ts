@@ -64,11 +64,11 @@ export const linuxRules = {
     "Linux remaps interrupts only if the IVRS names every IOAPIC, the south bridge's at 00:14.0.",
   ),
   "qemu.ir.kernel-irqchip": shall(
-    cite("qemu", "hw/i386/x86-iommu.c"),
+    cite("qemu", "11.1 hw/i386/x86-iommu.c"),
     "Interrupt remapping needs the IOAPIC in QEMU: kernel-irqchip is split or off.",
   ),
   "qemu.ir.route-not-remapped": implementationDefined(
-    cite("qemu", "target/i386/kvm/kvm.c"),
+    cite("qemu", "11.1 target/i386/kvm/kvm.c"),
     "A KVM route whose message cannot be remapped is not set up, and the guest sees no fault.",
   ),
 } as const satisfies Record<string, Rule>;

@@ -271,23 +271,23 @@ const faultRules = {
 /** What QEMU's VT-d does against the specification: each is one flag of a profile. */
 const qemuRules = {
   "qemu.vtd.compatibility-passes": erratum(
-    cite("qemu", "hw/i386/intel_iommu.c"),
+    cite("qemu", "11.1 hw/i386/intel_iommu.c"),
     "Compatibility-format requests always pass; EIME and CFIS are not looked at.",
   ),
   "qemu.vtd.bus-range-swapped": erratum(
-    cite("qemu", "hw/i386/intel_iommu.c"),
+    cite("qemu", "11.1 hw/i386/intel_iommu.c"),
     "SVT=10b takes SID[15:8] as the last bus and SID[7:0] as the first.",
   ),
   "qemu.vtd.format-before-source": erratum(
-    cite("qemu", "hw/i386/intel_iommu.c"),
+    cite("qemu", "11.1 hw/i386/intel_iommu.c"),
     "Reserved fields of the entry are checked before the source id.",
   ),
   "qemu.vtd.request-after-entry": erratum(
-    cite("qemu", "hw/i386/intel_iommu.c"),
+    cite("qemu", "11.1 hw/i386/intel_iommu.c"),
     "Reserved fields of the request's data are checked only after the entry.",
   ),
   "qemu.vtd.index-wraps": erratum(
-    cite("qemu", "hw/i386/intel_iommu.c"),
+    cite("qemu", "11.1 hw/i386/intel_iommu.c"),
     "The interrupt index is computed in 16 bits and wraps.",
   ),
   "qemu.vtd.index-unbounded": erratum(
@@ -295,15 +295,15 @@ const qemuRules = {
     "The interrupt index is not held against the table's size.",
   ),
   "qemu.vtd.destination-masked": erratum(
-    cite("qemu", "hw/i386/intel_iommu.c"),
+    cite("qemu", "11.1 hw/i386/intel_iommu.c"),
     "With EIME=0 the destination is cut to bits 15:8 and its reserved bits are not checked.",
   ),
   "qemu.vtd.format-unchecked": erratum(
-    cite("qemu", "hw/i386/intel_iommu.c"),
+    cite("qemu", "11.1 hw/i386/intel_iommu.c"),
     "Delivery modes and the SMI's vector are not checked.",
   ),
   "qemu.vtd.posting-ignored": erratum(
-    cite("qemu", "hw/i386/intel_iommu.c"),
+    cite("qemu", "11.1 hw/i386/intel_iommu.c"),
     "The IM bit is not looked at: a posted entry is used as a remapped one.",
   ),
   "qemu.vtd.faults-not-recorded": erratum(
@@ -311,19 +311,19 @@ const qemuRules = {
     "Interrupt-remapping faults are neither recorded nor signalled.",
   ),
   "qemu.vtd.unknown-source-passes": erratum(
-    cite("qemu", "hw/i386/intel_iommu.c"),
+    cite("qemu", "11.1 hw/i386/intel_iommu.c"),
     "Source id FFFFh stands for an unknown requester and skips the verification.",
   ),
   "qemu.vtd.svt-reserved-26h": erratum(
-    cite("qemu", "hw/i386/intel_iommu.c"),
+    cite("qemu", "11.1 hw/i386/intel_iommu.c"),
     "SVT=11b is reported as a source-id failure (26h).",
   ),
   "qemu.vtd.source-id-compression": may(
-    cite("qemu", "hw/i386/intel_iommu.c"),
+    cite("qemu", "11.1 hw/i386/intel_iommu.c"),
     "A fault of a source id that a pending record already holds is dropped.",
   ),
   "qemu.vtd.low-bits-kept": may(
-    cite("qemu", "hw/i386/intel_iommu.c"),
+    cite("qemu", "11.1 hw/i386/intel_iommu.c"),
     "Address bits 1:0 of the request are kept in the remapped message.",
   ),
 } as const satisfies Record<string, Rule>;
