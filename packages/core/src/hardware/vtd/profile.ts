@@ -127,8 +127,12 @@ export const vtdQemu111: VtdProfile = {
   deviations: qemuDeviations,
 };
 
-/** QEMU 10.0 with `intel-iommu,eim=on`. */
-export const vtdQemu100: VtdProfile = { ...vtdQemu111, name: "vtd-qemu-10.0" };
+/** QEMU 10.0.2 with `intel-iommu,eim=on`; CAP and ECAP as read from it. */
+export const vtdQemu100: VtdProfile = {
+  ...vtdQemu111,
+  name: "vtd-qemu-10.0",
+  capability: 0xd2_008c_222f_0606n,
+};
 
 /** QEMU 7.2 under TCG: no x2APIC, no interrupt faults recorded, no bound on the index; CAP and ECAP as read from it. */
 export const vtdQemu72: VtdProfile = {
