@@ -100,7 +100,8 @@ export function table<Name extends string>(
   value: bigint,
   naming: Naming = "spec",
 ): Row[] {
-  return fieldsOf(layout).map(([name, field]) => {
+  const rows: Row[] = [];
+  for (const [name, field] of fieldsOf(layout)) {
     const content = exact(extract(field, value));
     const row = {
       bits: printParts(field),
@@ -109,8 +110,9 @@ export function table<Name extends string>(
       value: content,
     };
     const meaning = typeof content === "number" ? field.values?.[content] : undefined;
-    return meaning === undefined ? row : { ...row, meaning };
-  });
+    rows.push(meaning === undefined ? row : { ...row, meaning });
+  }
+  return rows;
 }
 
 /** Little-endian 32-bit words of a value, as the hardware's state holds them. */

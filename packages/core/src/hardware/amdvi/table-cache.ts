@@ -14,7 +14,7 @@ const nothing = new Int32Array(tableEntries * slotWords);
  * (amdvi.cache.interrupt-table). Nothing else evicts an entry: the worst that a driver can meet.
  */
 export class TableCache {
-  readonly #tables: Int32Array[] = Array.from({ length: 65536 }, () => nothing);
+  readonly #tables = new Array<Int32Array>(65536).fill(nothing);
   readonly #limit: number;
   #kept = 0;
 

@@ -1,7 +1,7 @@
 import * as msiAddress from "../../spec/accessors/msi-address.ts";
 import type { RuleId } from "../../spec/rules.ts";
 import { type InterruptFabric, Outcome, type RemappingUnit } from "../delivery.ts";
-import { type Observer, eventKinds } from "../event.ts";
+import { type EventKind, type Observer, eventKinds } from "../event.ts";
 import { type Memory, physicalAddressLimit } from "../memory.ts";
 
 /** The range that interrupt messages are written to: FEEx_xxxxh. */
@@ -192,13 +192,7 @@ export class RootComplex {
     return { to: "nowhere", rule };
   }
 
-  #report(
-    kind: typeof eventKinds.dma | typeof eventKinds.dmaRefused,
-    requester: number,
-    address: number,
-    length: number,
-    isWrite: 0 | 1,
-  ): void {
+  #report(kind: EventKind, requester: number, address: number, length: number, isWrite: 0 | 1): void {
     this.#observer?.record(
       kind,
       requester,
