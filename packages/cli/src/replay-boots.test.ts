@@ -37,8 +37,8 @@ describe("a boot that QEMU recorded", () => {
   });
 
   test("is replayed under the newest QEMU's profile of its vendor unless told", () => {
-    expect(replayLines(boots.intel)).toMatchObject({ vendor: "vtd", profile: "vtd-qemu-11.1" });
-    expect(replayLines(boots.amd)).toMatchObject({ vendor: "amdvi", profile: "amdvi-qemu-11.1" });
+    expect(replayLines(boots.intel)).toMatchObject({ vendor: "intel", profile: "vtd-qemu-11.1" });
+    expect(replayLines(boots.amd)).toMatchObject({ vendor: "amd", profile: "amdvi-qemu-11.1" });
   });
 
   test("counts each source-id check that an unknown requester kept from being made", () => {

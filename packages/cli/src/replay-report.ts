@@ -1,7 +1,7 @@
 import { type Path, type ReplayResult, type Row, type Unchecked, hex } from "@intremap/core";
 import { type Paint, type Style, table } from "./output.ts";
 
-const vendorNames = { vtd: "VT-d", amdvi: "AMD-Vi" } as const;
+const vendorNames = { intel: "VT-d", amd: "AMD-Vi" } as const;
 const shownDisagreements = 20;
 const shownNumbers = 8;
 
@@ -41,7 +41,7 @@ function summary(result: ReplayResult, paint: Paint): string {
 }
 
 function requesters({ requesters: rows, vendor }: ReplayResult, paint: Paint): string {
-  const tables = vendor === "amdvi";
+  const tables = vendor === "amd";
   const header = [
     "requester",
     ...(tables ? ["table"] : []),
@@ -153,7 +153,7 @@ function followed(path: Path, paint: Paint): string {
 
 function requesterNote({ requesterKnown, requester, vendor }: Path): string {
   if (requesterKnown || requester === "unknown") return "";
-  return vendor === "vtd"
+  return vendor === "intel"
     ? ", as its entry says; the trace does not give it"
     : ": the trace gives 8 bits of the DeviceID";
 }

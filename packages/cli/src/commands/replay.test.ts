@@ -95,7 +95,7 @@ describe("the command replay", () => {
     expect(status).toBe(0);
     expect(JSON.parse(out)).toMatchObject({
       schema: "intremap/replay/1",
-      vendor: "vtd",
+      vendor: "intel",
       profile: "vtd-qemu-11.1",
       requests: 1,
       agreed: 1,

@@ -39,7 +39,7 @@ function withControl(value: number): string[] {
 describe("the replay of an AMD-Vi trace", () => {
   test("remaps a request through the entry that QEMU fetched", () => {
     expect(replay([enabled, ...remapped])).toMatchObject({
-      vendor: "amdvi",
+      vendor: "amd",
       agreed: 1,
       notChecked: {},
       skipped: {},

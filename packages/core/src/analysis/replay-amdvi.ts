@@ -42,7 +42,7 @@ type Control = Partial<Record<(typeof relevantControl)[number], number>>;
 
 /** Replays the trace of an AMD-Vi unit. */
 export class AmdviReplay extends UnitReplay {
-  readonly vendor = "amdvi";
+  readonly vendor = "amd";
   readonly profileName: string;
   readonly #profile: AmdviProfile;
   readonly #unit: AmdviUnit;

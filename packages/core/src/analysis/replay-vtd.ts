@@ -35,7 +35,7 @@ const lowTwoBits = requestAddress.DONTCARE_MASK;
 
 /** Replays the trace of a VT-d unit. */
 export class VtdReplay extends UnitReplay {
-  readonly vendor = "vtd";
+  readonly vendor = "intel";
   readonly profileName: string;
   readonly #profile: VtdProfile;
   #unit: VtdUnit;

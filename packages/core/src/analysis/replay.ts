@@ -78,7 +78,7 @@ export class Replay {
   }
 
   #start(vendor: Vendor): TraceHandler {
-    const name = this.#options.profile ?? `${vendor}-qemu`;
+    const name = this.#options.profile ?? `${units[vendor].profiles}-qemu`;
     const context = {
       skip: (reason: string, line: number) => this.#reader.skip(reason, line),
       follow: this.#options.follow,
@@ -86,8 +86,8 @@ export class Replay {
     const unit = startUnit(vendor, name, context);
     if (unit === undefined) {
       throw new InputError(
-        `profile "${name}" is not for the unit of this trace, ${vendorNames[vendor]}: expected one of ` +
-          profileNames.filter((other) => other.startsWith(vendor)).join(", "),
+        `profile "${name}" is not for the unit of this trace, ${units[vendor].title}: expected one of ` +
+          profileNames.filter((other) => other.startsWith(units[vendor].profiles)).join(", "),
       );
     }
     this.#unit = unit;
@@ -95,10 +95,14 @@ export class Replay {
   }
 }
 
-const vendorNames = { vtd: "VT-d", amdvi: "AMD-Vi" } as const;
+/** By vendor: what its unit is called, and what the names of its profiles begin with. */
+const units = {
+  intel: { title: "VT-d", profiles: "vtd" },
+  amd: { title: "AMD-Vi", profiles: "amdvi" },
+} as const;
 
 function startUnit(vendor: Vendor, name: string, context: ReplayContext): UnitReplay | undefined {
-  if (vendor === "vtd") {
+  if (vendor === "intel") {
     const profile = vtdProfileNamed(name);
     return profile === undefined ? undefined : new VtdReplay(profile, context);
   }

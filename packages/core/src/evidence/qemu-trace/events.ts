@@ -267,6 +267,6 @@ function of(vendor: Vendor): (event: Omit<TraceEvent, "vendor">) => TraceEvent {
 /** Every event that a handler can ask for. */
 export const traceEvents: readonly TraceEvent[] = [
   ...common,
-  ...vtd.map(of("vtd")),
-  ...amdvi.map(of("amdvi")),
+  ...vtd.map(of("intel")),
+  ...amdvi.map(of("amd")),
 ];

@@ -1,5 +1,5 @@
 /** The vendor whose remapping unit a trace is of. */
-export type Vendor = "vtd" | "amdvi";
+export type Vendor = "intel" | "amd";
 
 /**
  * Takes the events of a QEMU trace, in the order of its lines. Each method is optional: an event that nobody wants is

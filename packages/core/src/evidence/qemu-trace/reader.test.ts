@@ -118,7 +118,7 @@ const lines: [string, Call][] = [
 describe("the reader of QEMU traces", () => {
   test.each(lines)("reads %s", (line, call) => {
     const { calls } = read(`${line}\n`);
-    expect(calls).toEqual([["vendor", line.startsWith("vtd") ? "vtd" : "amdvi"], call]);
+    expect(calls).toEqual([["vendor", line.startsWith("vtd") ? "intel" : "amd"], call]);
   });
 
   test.each([
@@ -166,7 +166,7 @@ describe("the reader of QEMU traces", () => {
   test("reads lines with time stamps, CRLF ends and empty lines between, and counts lines from 1", () => {
     const { calls, reader } = read("\r\n\n4711@1700000000.123456:vtd_ir_enable enable 1\r\n");
     expect(calls).toEqual([
-      ["vendor", "vtd"],
+      ["vendor", "intel"],
       ["vtdEnabled", 3, 1],
     ]);
     expect(reader.summary()).toEqual({ lines: 3, ignored: {}, skipped: {} });
