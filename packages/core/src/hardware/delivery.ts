@@ -32,6 +32,7 @@ export interface InterruptFabric {
   /**
    * Delivers the commonest interrupt: fixed, edge-triggered, to a physical destination, without a hint. The same as
    * {@link deliver} with zeros, in less time.
+   * @param vector 8 bits: it comes from a field of that width, and is not cut again.
    */
   fixed(destination: number, vector: number): number;
   /** Delivers a message in compatibility format that no unit remaps: address bits 31:0, 63:32 and data, int32. */

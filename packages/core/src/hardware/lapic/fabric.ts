@@ -140,7 +140,7 @@ export class ApicFabric implements InterruptFabric {
   ): number {
     // The hint chooses nothing where one is addressed; a broadcast goes the long way.
     if ((logical | deliveryMode | level | (destination >>> 12)) === 0 && destination !== xapicBroadcast) {
-      return this.fixed(destination, vector);
+      return this.fixed(destination, vector & 0xff);
     }
     if (((logical ^ 1) | deliveryMode | redirectionHint) === 0 && (vector - 16) >>> 0 < 240) {
       const accepted = this.#deliverToCluster(destination, vector, level);
@@ -151,7 +151,7 @@ export class ApicFabric implements InterruptFabric {
 
   fixed(destination: number, vector: number): number {
     // apic.destination.physical, apic.accept.fixed
-    if (destination >>> 12 === 0 && (vector - 16) >>> 0 < 240) {
+    if (destination >>> 12 === 0 && vector >= 16) {
       const base = this.#ready[destination]!;
       if (base >= 0) {
         const { state } = this;
