@@ -159,26 +159,33 @@ export class Remapper {
     const slot = slotOf(index);
     const prepared = state[slot + Slot.prepared]!;
     const source = state[slot + Slot.source]!;
-    const target = state[slot + Slot.target]!;
     // vtd.iec.sid-not-cached
     if ((prepared & Tag.lawful) === 0 || ((source ^ requester) & (source >>> 16)) !== 0)
       return Outcome.blocked;
+    if ((prepared & unusual) !== 0) return this.#swiftUnusual(mode, slot, requester);
     // vtd.ir.remap
-    if ((prepared & unusual) === 0) {
-      this.#fabric.fixed(target, irte.vOf(prepared));
-      return Outcome.remapped;
-    }
-    if ((prepared & Tag.ranged) !== 0 && !busInRange(mode, source, requester)) return Outcome.blocked;
+    this.#fabric.fixed(state[slot + Slot.target]!, irte.vOf(prepared));
+    return Outcome.remapped;
+  }
+
+  /** The rest of the lawful entries: apart, so that the common ones stay short enough to be compiled in one piece. */
+  #swiftUnusual(mode: number, slot: number, requester: number): Outcome {
+    const state = this.#state;
+    const prepared = state[slot + Slot.prepared]!;
+    const target = state[slot + Slot.target]!;
+    if ((prepared & Tag.ranged) !== 0 && !busInRange(mode, state[slot + Slot.source]!, requester))
+      return Outcome.blocked;
     if ((prepared & Tag.posted) === 0) {
       this.#deliver(target, prepared);
       return Outcome.remapped;
     }
+    const urgent = (prepared & Tag.urgent) !== 0;
     const result = this.#poster.post(
       mode,
       target,
       state[slot + Slot.targetHigh]!,
       irte.vOf(prepared),
-      (prepared & Tag.urgent) !== 0,
+      urgent,
     );
     return result === posting ? Outcome.posted : Outcome.blocked;
   }
