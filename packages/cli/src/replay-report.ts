@@ -1,4 +1,4 @@
-import { type Path, type ReplayResult, type Row, type Unchecked, hex } from "@intremap/core";
+import { type Path, type ReplayResult, type Row, type Unchecked, hex, msiSpec } from "@intremap/core";
 import { type Paint, type Style, table } from "./output.ts";
 
 const vendorNames = { intel: "VT-d", amd: "AMD-Vi" } as const;
@@ -105,15 +105,6 @@ const verdictStyles: Readonly<Record<Path["steps"][number]["verdict"], Style>> =
   "not reached": "dim",
 };
 
-const deliveryModeNames: Readonly<Record<number, string>> = {
-  0: "fixed",
-  1: "lowest priority",
-  2: "SMI",
-  4: "NMI",
-  5: "INIT",
-  7: "ExtINT",
-};
-
 function followed(path: Path, paint: Paint): string {
   const { request, entry, index, message, delivery } = path;
   const rows = [
@@ -136,7 +127,8 @@ function followed(path: Path, paint: Paint): string {
   if (message !== null) end.push(["message", `addr ${hex(message.address)}, data ${hex(message.data)}`]);
   if (delivery !== null) {
     const mode = delivery.logical ? "logical" : "physical";
-    const kind = deliveryModeNames[delivery.deliveryMode] ?? "reserved delivery mode";
+    const modes: Readonly<Record<number, string>> = msiSpec.deliveryModes;
+    const kind = modes[delivery.deliveryMode] ?? "reserved delivery mode";
     const trigger = delivery.level ? "level" : "edge";
     end.push([
       "local APIC",

@@ -7,6 +7,8 @@ export * as pciSpec from "./spec/pci/index.ts";
 export * as vtdSpec from "./spec/vtd/index.ts";
 export * from "./spec/codec.ts";
 export * from "./spec/layout.ts";
+export type { Access, Register } from "./spec/register.ts";
+export { printRequester } from "./spec/requester.ts";
 export type { Force, Rule, Standing } from "./spec/rule.ts";
 export * from "./spec/rules.ts";
 

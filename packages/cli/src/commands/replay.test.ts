@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { bootPath } from "../testing/captured-boot.ts";
-import type { Io } from "../io.ts";
+import { testIo } from "../testing/test-io.ts";
 import { type ReplayFlags, replay } from "./replay.ts";
 
 interface Run {
@@ -10,19 +10,9 @@ interface Run {
 }
 
 async function run(trace: string, flags: ReplayFlags = {}, input = "", isTTY = false): Promise<Run> {
-  let out = "";
-  let err = "";
-  async function* stdin(): AsyncGenerator<string> {
-    yield input;
-  }
-  const io: Io = {
-    stdin: stdin(),
-    stdout: { write: (text) => (out += text) },
-    stderr: { write: (text) => (err += text), isTTY },
-    env: { NO_COLOR: "1" },
-  };
-  const status = await replay(trace, flags, io);
-  return { status, out, err };
+  const world = testIo(input, { NO_COLOR: "1" });
+  const status = await replay(trace, flags, { ...world, stderr: { ...world.stderr, isTTY } });
+  return { status, out: world.out(), err: world.err() };
 }
 
 const passed = [

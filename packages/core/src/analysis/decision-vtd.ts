@@ -3,7 +3,7 @@ import * as requestAddress from "../spec/accessors/msi-remappable-address.ts";
 import * as requestData from "../spec/accessors/msi-remappable-data.ts";
 import { hex } from "../spec/codec.ts";
 import type { StepDeclaration } from "./decision.ts";
-import { hexByte, printRequester } from "./requesters.ts";
+import { hexByte, printRequester } from "../spec/requester.ts";
 
 /** What the ten steps look at. */
 export interface VtdDecisionFacts {

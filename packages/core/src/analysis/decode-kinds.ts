@@ -20,7 +20,7 @@ import {
 import { faultNameOf, faultReasons } from "../spec/vtd/faults.ts";
 import { ruleOf } from "../spec/rules.ts";
 import type { Context, Layout } from "../spec/layout.ts";
-import { requesterOfId } from "../evidence/log-line.ts";
+import { printRequester } from "../spec/requester.ts";
 import { readMessage } from "./decode-message.ts";
 import type { Shape } from "./decode-shape.ts";
 import { parseHex, parseWords } from "./hex-input.ts";
@@ -57,7 +57,7 @@ const irte: Kind = {
     const value = parseWords(values, pair, this.takes);
     const layout = irteLayout(value);
     const { p, fpd, sid } = decode(irteRemapped, value);
-    const notes = [`requester ${requesterOfId(Number(sid))}`];
+    const notes = [`requester ${printRequester(Number(sid))}`];
     // Hardware looks at no field but FPD of an entry that is not present (vtd.ir.not-present).
     if (p === 0) {
       notes.push(`not present: a request for it is blocked (22h)${fpd === 1 ? ", and not recorded" : ""}`);
@@ -238,7 +238,7 @@ const frcd: Kind = {
     const { fr, sid } = decode(faultRecord, value);
     const parts = [{ layout: faultRecord, value }];
     const name = faultNameOf(Number(fr));
-    const requester = `requester ${requesterOfId(Number(sid))}`;
+    const requester = `requester ${printRequester(Number(sid))}`;
     if (name === undefined) {
       return { mode: "dma", parts, notes: [requester, `reason ${hex(fr)} is not an interrupt request's`] };
     }

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { requesterOfId } from "../evidence/log-line.ts";
+import { printRequester } from "../spec/requester.ts";
 import { encode } from "../spec/codec.ts";
 import { irtePosted, irteRemapped } from "../spec/vtd/irte.ts";
 import { advice } from "./causes.ts";
@@ -36,7 +36,7 @@ describe("pasted VT-d entries", () => {
     fc.assert(
       fc.property(remapped, ({ index, ...fields }) => {
         const entry = encode(irteRemapped, { p: 1, ...fields });
-        const row = ` ${index} ${requesterOfId(fields.sid)} ${hex8(fields.dst)} ${byte(fields.v)}  ${words(entry)}`;
+        const row = ` ${index} ${printRequester(fields.sid)} ${hex8(fields.dst)} ${byte(fields.v)}  ${words(entry)}`;
         expect(explain(row)).toEqual([]);
       }),
     );
@@ -45,7 +45,7 @@ describe("pasted VT-d entries", () => {
         const pda = (BigInt(high) << 32n) | BigInt((dst & ~63) >>> 0);
         const entry = encode(irtePosted, { p: 1, im: 1, svt: 1, sid, vv: v, pda });
         const low = hex8((dst & ~63) >>> 0);
-        const row = ` ${index} ${requesterOfId(sid)} ${hex8(high)} ${low} ${byte(v)}  ${words(entry)}`;
+        const row = ` ${index} ${printRequester(sid)} ${hex8(high)} ${low} ${byte(v)}  ${words(entry)}`;
         expect(explain(row)).toEqual([]);
       }),
     );

@@ -1,4 +1,4 @@
-import { requesterOfId } from "../evidence/log-line.ts";
+import { printRequester } from "../spec/requester.ts";
 import type { AmdviEntry, MsiCapability, MsiMessage, VtdEntry } from "../evidence/pasted.ts";
 import { decode, hex, validate } from "../spec/codec.ts";
 import { eventCodes } from "../spec/amdvi/events.ts";
@@ -18,7 +18,7 @@ export interface Explained {
 /** A VT-d entry: held against its layout, and a row's columns against the entry that the row shows. */
 export function explainVtdEntry({ line, entry, row }: VtdEntry): Explained {
   const { p, fpd, sid, svt } = decode(irteRemapped, entry);
-  const requester = row?.requester ?? requesterOfId(Number(sid));
+  const requester = row?.requester ?? printRequester(Number(sid));
   const index = row?.index ?? null;
   const common = { line, kind: "entry", requester, index } as const;
   const findings: Finding[] = [];
@@ -64,7 +64,7 @@ function disagreements(entry: bigint, row: NonNullable<VtdEntry["row"]>): string
   const { sid, v, dst, im } = decode(irteRemapped, entry);
   const { pda } = decode(irtePosted, entry);
   const wrong: string[] = [];
-  const source = requesterOfId(Number(sid));
+  const source = printRequester(Number(sid));
   if (row.requester !== source) wrong.push(`SrcID ${row.requester} is ${source} in the entry`);
   if (row.vector !== v) wrong.push(`vector ${hex(row.vector)} is ${hex(v)} in the entry`);
   const [high, low] = row.destination;
@@ -81,7 +81,7 @@ function disagreements(entry: bigint, row: NonNullable<VtdEntry["row"]>): string
 
 function describeIrte(entry: bigint, index: number | null): string {
   const subject = index === null ? "VT-d entry" : `Entry ${index}`;
-  const from = `from ${requesterOfId(Number(decode(irteRemapped, entry).sid))}`;
+  const from = `from ${printRequester(Number(decode(irteRemapped, entry).sid))}`;
   if (irteLayout(entry) === irtePosted) {
     const { vv, pda, urg } = decode(irtePosted, entry);
     return `${subject} posts ${from} vector ${hex(vv)} to the descriptor at ${hex(pda)}${urg === 1 ? ", urgent" : ""}`;

@@ -1,5 +1,5 @@
 import type { BootMessage } from "../evidence/boot-message.ts";
-import { requesterOfId } from "../evidence/log-line.ts";
+import { printRequester } from "../spec/requester.ts";
 import type { QemuWarning } from "../evidence/qemu-message.ts";
 import { hex } from "../spec/codec.ts";
 import type { RuleId } from "../spec/rules.ts";
@@ -23,7 +23,7 @@ const faults: Readonly<Partial<Record<QemuWarning["warning"], { fault: FaultName
 /** What QEMU says of a request: the fault that hardware would record, or a matter of QEMU's own set-up. */
 export function explainWarning(warning: QemuWarning): Finding {
   const { line, warning: kind, sid, index } = warning;
-  const requester = sid === null ? null : requesterOfId(sid);
+  const requester = sid === null ? null : printRequester(sid);
   const known = faults[kind];
   if (known !== undefined) {
     const reason = faultReasons[known.fault];

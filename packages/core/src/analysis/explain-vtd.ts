@@ -1,5 +1,5 @@
 import type { VtdFault, VtdFaultStatus, VtdQueueDescriptor, VtdQueueError } from "../evidence/dmesg-vtd.ts";
-import { requesterOfId } from "../evidence/log-line.ts";
+import { printRequester } from "../spec/requester.ts";
 import { decode, hex } from "../spec/codec.ts";
 import type { RuleId } from "../spec/rules.ts";
 import { descriptorHeader } from "../spec/vtd/descriptors.ts";
@@ -177,7 +177,7 @@ export function explainQueueError({ line, error, value }: VtdQueueError): Findin
     });
   }
   if (error !== "queue") {
-    const requester = requesterOfId(value);
+    const requester = printRequester(value);
     const late =
       error === "time-out" ? "did not answer an invalidation in time" : "answered an invalidation wrongly";
     return queueHalted(line, `The device TLB of ${requester} ${late}.`, requester);

@@ -7,7 +7,7 @@ import { irtePosted, irteRemapped } from "../spec/vtd/irte.ts";
 import { type VtdDecisionFacts, requestIndex, vtdSteps } from "./decision-vtd.ts";
 import { type Ending, narrate } from "./decision.ts";
 import type { VendorPath } from "./path.ts";
-import { hexByte, printRequester } from "./requesters.ts";
+import { hexByte, printRequester } from "../spec/requester.ts";
 
 /** What a VT-d unit adds to the path of a request. `posts`: the unit looks at the entry's IM bit. */
 export function vtdPath(facts: VtdDecisionFacts, ending: Ending, posts: boolean): VendorPath {

@@ -19,7 +19,7 @@ import type { Ending } from "./decision.ts";
 import { amdviPath } from "./path-amdvi.ts";
 import type { VendorPath } from "./path.ts";
 import type { Unchecked } from "./replay-result.ts";
-import { printDeviceFunction } from "./requesters.ts";
+import { printDeviceFunction } from "../spec/requester.ts";
 import type { TracedRequest } from "./traced-request.ts";
 import { type ReplayContext, UnitReplay } from "./unit-replay.ts";
 

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { Requesters, printRequester } from "./requesters.ts";
+import { printRequester } from "../spec/requester.ts";
+import { Requesters } from "./requesters.ts";
 
 test("requesters are told apart by id and table, and list what they used in order", () => {
   const requesters = new Requesters();

@@ -109,20 +109,6 @@ export class Requesters {
   }
 }
 
-/** A requester id as `bb:dd.f`. */
-export function printRequester(id: number): string {
-  return `${hexByte(id >>> 8)}:${printDeviceFunction(id)}`;
-}
-
-/** The low 8 bits of a requester id as `dd.f`. */
-export function printDeviceFunction(id: number): string {
-  return `${hexByte((id >>> 3) & 0x1f)}.${id & 7}`;
-}
-
-export function hexByte(byte: number): string {
-  return (byte & 0xff).toString(16).padStart(2, "0");
-}
-
 function ascending(values: Iterable<number>): number[] {
   return [...values].sort((a, b) => a - b);
 }

@@ -73,6 +73,21 @@ export class AcpiTableReader<Name extends string = string> {
     if (sum !== 0) this.report("acpi.checksum", 9, `the bytes sum to ${hex(sum)}`);
   }
 
+  /** Reads what stands one behind the other from an offset on, until one cannot be followed. */
+  walk<Part extends { readonly length: number }>(
+    from: number,
+    read: (offset: number) => Part | undefined,
+  ): Part[] {
+    const parts: Part[] = [];
+    for (let offset = from; offset < this.end;) {
+      const part = read(offset);
+      if (part === undefined) break;
+      parts.push(part);
+      offset += part.length;
+    }
+    return parts;
+  }
+
   report(rule: RuleId, offset: number, found: string): void {
     this.findings.push({ rule, section: ruleOf(rule).section, found, offset });
   }

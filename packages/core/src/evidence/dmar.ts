@@ -87,13 +87,7 @@ export interface DmarTable {
 export function readDmar(bytes: Uint8Array): DmarTable {
   const reader = new AcpiTableReader(bytes, "DMAR", dmarHeader);
   const { values } = reader;
-  const structures: DmarStructure[] = [];
-  for (let offset = dmarHeaderBytes; offset < reader.end;) {
-    const structure = readStructure(reader, offset);
-    if (structure === undefined) break;
-    structures.push(structure);
-    offset += structure.length;
-  }
+  const structures = reader.walk(dmarHeaderBytes, (offset) => readStructure(reader, offset));
   checkOrder(reader, structures);
   return {
     header: reader.header,

@@ -1,11 +1,5 @@
-import {
-  type LogLine,
-  type Matcher,
-  fromHex,
-  requesterOf,
-  requesterOfId,
-  requesterPattern,
-} from "./log-line.ts";
+import { type LogLine, type Matcher, fromHex, requesterOf, requesterPattern } from "./log-line.ts";
+import { printRequester } from "../spec/requester.ts";
 
 /** An AMD-Vi event as Linux or Xen print it. */
 export interface AmdviEvent {
@@ -86,7 +80,7 @@ function readEvent(match: RegExpExecArray, line: LogLine): AmdviEvent | undefine
     printed !== null
       ? requesterOf(printed[1], printed[2]!, printed[3]!)
       : id !== null
-        ? requesterOfId(Number(id))
+        ? printRequester(Number(id))
         : subjectOf(line, match.index, name);
   // The name alone, in somebody's sentence, is no event.
   if (address === null && flags === null && requester === null) return undefined;
@@ -108,7 +102,7 @@ function fromWords(name: string | null, digits: readonly string[], line: LogLine
     kind: "amdvi-event",
     line: line.number,
     name,
-    requester: requesterOfId(words[0]! & 0xffff),
+    requester: printRequester(words[0]! & 0xffff),
     address: (BigInt(words[3]!) << 32n) | BigInt(words[2]!),
     flags: (words[1]! >>> 16) & 0xfff,
     words,

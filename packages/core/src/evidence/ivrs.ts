@@ -96,13 +96,7 @@ export interface IvrsTable {
 export function readIvrs(bytes: Uint8Array): IvrsTable {
   const reader = new AcpiTableReader(bytes, "IVRS", ivrsHeader);
   const { values } = reader;
-  const blocks: IvrsBlock[] = [];
-  for (let offset = ivrsHeaderBytes; offset < reader.end;) {
-    const block = readBlock(reader, offset);
-    if (block === undefined) break;
-    blocks.push(block);
-    offset += block.length;
-  }
+  const blocks = reader.walk(ivrsHeaderBytes, (offset) => readBlock(reader, offset));
   if (!blocks.some(({ kind }) => kind === "IVHD")) {
     reader.report("acpi.ivrs.unit-missing", ivrsHeaderBytes, "there is no IVHD block");
   }

@@ -62,15 +62,6 @@ export function requesterOf(segment: string | undefined, busDevice: string, fn: 
   return (segment === undefined ? id : `${segment}:${id}`).toLowerCase();
 }
 
-function two(value: number): string {
-  return value.toString(16).padStart(2, "0");
-}
-
-/** A 16-bit source id as `bb:dd.f`. */
-export function requesterOfId(id: number): string {
-  return `${two((id >> 8) & 0xff)}:${two((id >> 3) & 0x1f)}.${id & 7}`;
-}
-
 export function fromHex(digits: string): bigint {
   return BigInt(`0x${digits}`);
 }

@@ -1,4 +1,5 @@
-import { type Register, type RegisterName, registers } from "../../spec/amdvi/registers.ts";
+import { type RegisterName, registers } from "../../spec/amdvi/registers.ts";
+import type { Register } from "../../spec/register.ts";
 import { maskOf, reservedMask } from "../../spec/layout.ts";
 
 /** What a dword of the register file lets software do. */

@@ -38,7 +38,8 @@ export class FaultLog {
    */
   record(reason: number, requester: number, index: number): boolean {
     const state = this.#state;
-    if (this.overflowed) return false;
+    // vtd.fault.overflow
+    if (status.pfo(state[fsts]!)) return false;
     const sid = requester & 0xffff;
     if (this.#compresses && this.#holdsSource(sid)) return false; // vtd.fault.compression
     const at = this.#base + state[Word.faultIndex]! * record.WORDS;
@@ -64,11 +65,6 @@ export class FaultLog {
     const first = !this.pending;
     this.#state[fsts]! |= status.IQE_MASK;
     if (first) this.#event.raise();
-  }
-
-  /** PFO: nothing is recorded until software clears it (vtd.fault.overflow). */
-  get overflowed(): boolean {
-    return status.pfo(this.#state[fsts]!) !== 0;
   }
 
   /** Some cause of the fault event has not been served: a further one raises no new event. */

@@ -1,5 +1,6 @@
 import { maskOf, reservedMask } from "../../spec/layout.ts";
-import { registers, type Register } from "../../spec/vtd/registers.ts";
+import { registers } from "../../spec/vtd/registers.ts";
+import type { Register } from "../../spec/register.ts";
 
 /** What a dword of the register page lets software do. */
 export interface Dword {

@@ -3,7 +3,7 @@ import * as posted from "../../spec/accessors/irte-posted.ts";
 import * as irte from "../../spec/accessors/irte-remapped.ts";
 import * as requestAddress from "../../spec/accessors/msi-remappable-address.ts";
 import * as requestData from "../../spec/accessors/msi-remappable-data.ts";
-import { type FaultReason, faultNameOf, faultReasons } from "../../spec/vtd/faults.ts";
+import { faultNameOf, faultReasonOf, faultReasons } from "../../spec/vtd/faults.ts";
 import type { CpuCache } from "../cpu-cache.ts";
 import { type InterruptFabric, Outcome } from "../delivery.ts";
 import { type Observer, eventKinds } from "../event.ts";
@@ -28,9 +28,6 @@ const Reason = {
   eimRequired: faultReasons.eimRequired.code,
   remappingRequired: faultReasons.remappingRequired.code,
 } as const;
-
-const lowestReason = 0x20;
-const reasons: readonly FaultReason[] = Object.values(faultReasons).sort((a, b) => a.code - b.code);
 
 /** What a request through an entry ends in, unless it is a reason to block it. */
 const remapping = 0;
@@ -363,15 +360,12 @@ export class Remapper {
 
   #block(code: number, index: number): Outcome {
     const state = this.#state;
-    const { qualified, indexed } = reasonOf(code);
+    const { qualified, indexed } = faultReasonOf(code);
     // vtd.ir.fpd, qemu.vtd.faults-not-recorded
     const silent =
       (qualified && irte.fpd(state, Word.entry) !== 0) || (state[Word.mode]! & Mode.faultsNotRecorded) !== 0;
     const requester = state[Word.request + 2]!;
-    const recorded =
-      !silent &&
-      !this.#faults.overflowed &&
-      this.#faults.record(code, requester, indexed ? index & 0xffff : 0);
+    const recorded = !silent && this.#faults.record(code, requester, indexed ? index & 0xffff : 0);
     state[Word.blocked] = state[Word.request]!;
     state[Word.blocked + 1] = state[Word.request + 1]!;
     state[Word.blocked + 2] = requester;
@@ -400,8 +394,4 @@ export class Remapper {
       })
     );
   }
-}
-
-function reasonOf(code: number): FaultReason {
-  return reasons[code - lowestReason]!;
 }

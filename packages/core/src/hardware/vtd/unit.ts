@@ -57,6 +57,7 @@ export class VtdUnit implements RemappingUnit {
   readonly #onViolation: (rule: RuleId) => void;
   readonly #supported: number;
   readonly #esirtps: boolean;
+  readonly #eimSupported: boolean;
 
   /** @throws RangeError when the profile's fault records do not lie in the register page. */
   constructor(options: VtdUnitOptions) {
@@ -76,6 +77,7 @@ export class VtdUnit implements RemappingUnit {
     this.#observer = options.observer ?? null;
     this.#onViolation = options.onViolation ?? ((): void => {});
     this.#esirtps = cap.esirtps === 1;
+    this.#eimSupported = ecap.eim === 1;
     this.#supported = command.TE_MASK | command.SRTP_MASK;
     if (ecap.qi === 1) this.#supported |= command.QIE_MASK;
     if (ecap.ir === 1) this.#supported |= command.IRE_MASK | command.SIRTP_MASK | command.CFI_MASK;
@@ -214,10 +216,6 @@ export class VtdUnit implements RemappingUnit {
     this.#state[word] = value;
     if (word !== irta || this.#eimSupported) return;
     this.#state[word] = value & ~tableAddressLow.EIME_MASK;
-  }
-
-  get #eimSupported(): boolean {
-    return decode(extendedCapability, this.profile.extendedCapability).eim === 1;
   }
 
   /** GCMD (§11.4): lasting bits follow the written value, one-shot bits act where they are set. */

@@ -7,7 +7,8 @@ import { dte, qemuReserved, qemuReservedWide } from "./dte.ts";
 import { eventCodes, eventFlags, eventGeneric, eventLayoutOf, eventNameOf, ioPageFault } from "./events.ts";
 import { type FaultReason, faultNameOf, faultReasons } from "./faults.ts";
 import { irte32, irteGuest, irteRemapped128 } from "./irte.ts";
-import { type Register, registers } from "./registers.ts";
+import { registers } from "./registers.ts";
+import type { Register } from "../register.ts";
 import { htInterruptAddress, isHtInterruptAddress } from "./request.ts";
 
 const rulesOf = (violations: readonly { rule: string; when?: string }[]): string[] =>

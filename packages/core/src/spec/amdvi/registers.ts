@@ -1,5 +1,6 @@
 import { cite } from "../cite.ts";
 import { type Field, type Layout, bit, bits, layout } from "../layout.ts";
+import type { Access, Register } from "../register.ts";
 
 function register<Name extends string>(
   name: string,
@@ -161,20 +162,6 @@ export const interruptCapability = register(
     desthigh: bits(63, 56, "Destination 31:24"),
   },
 );
-
-/** How software may use a register. */
-export type Access = "RO" | "RW" | "RW1C";
-
-export interface Register {
-  readonly offset: number;
-  /** In bits. */
-  readonly width: 32 | 64;
-  readonly access: Access;
-  readonly title: string;
-  readonly layout?: Layout;
-  /** Fields of a register that software cannot change although its access is not RO. */
-  readonly fixed?: readonly string[];
-}
 
 function at(offset: number, access: Access, layout: Layout, title = layout.title): Register {
   return { offset, width: 64, access, title, layout };

@@ -107,6 +107,11 @@ const byCode = new Map<number, FaultName>(
   (Object.entries(faultReasons) as [FaultName, FaultReason][]).map(([name, reason]) => [reason.code, name]),
 );
 
+/** All that is known of the reason with a code that is one of {@link faultReasons}. */
+export function faultReasonOf(code: number): FaultReason {
+  return faultReasons[byCode.get(code)!];
+}
+
 /** The name of a reason code; undefined for a code that is not an interrupt request's. */
 export function faultNameOf(code: number): FaultName | undefined {
   return byCode.get(code);

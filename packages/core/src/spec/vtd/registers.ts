@@ -1,5 +1,6 @@
 import { cite } from "../cite.ts";
 import { type Layout, bit, bits, layout } from "../layout.ts";
+import type { Access, Register } from "../register.ts";
 
 const reserved = "vtd.register.reserved";
 
@@ -294,18 +295,6 @@ export const interruptFaultInfo = layout({
   section: section("FRCD"),
   fields: { index: bits(63, 48, "Interrupt index") },
 });
-
-/** How software may use a register. */
-export type Access = "RO" | "RW" | "WO" | "RW1C";
-
-export interface Register {
-  readonly offset: number;
-  /** In bits. */
-  readonly width: 32 | 64;
-  readonly access: Access;
-  readonly title: string;
-  readonly layout?: Layout;
-}
 
 function register(offset: number, width: 32 | 64, access: Access, layout: Layout): Register {
   return { offset, width, access, title: layout.title, layout };

@@ -1,0 +1,14 @@
+/** A requester id (bus 15:8, device 7:3, function 2:0) as `bb:dd.f`. */
+export function printRequester(id: number): string {
+  return `${hexByte(id >>> 8)}:${printDeviceFunction(id)}`;
+}
+
+/** The low 8 bits of a requester id as `dd.f`. */
+export function printDeviceFunction(id: number): string {
+  return `${hexByte((id >>> 3) & 0x1f)}.${id & 7}`;
+}
+
+/** The low 8 bits of a number as two hexadecimal digits. */
+export function hexByte(byte: number): string {
+  return (byte & 0xff).toString(16).padStart(2, "0");
+}
