@@ -54,6 +54,20 @@ function program(io: Io, finish: (status: number) => void): Command {
     });
 
   root
+    .command("cmdline")
+    .description(
+      "say what Linux makes of intremap=, intel_iommu=, amd_iommu=, iommu=, nointremap and the like",
+    )
+    .argument("<line...>", "a kernel command line, or parameters of one; - reads standard input")
+    .addOption(new Option("--vendor <vendor>", "whose IOMMU").choices(["intel", "amd"]).default("intel"))
+    .addOption(new Option("--kernel <release>", "release of Linux, as 6.12").default("7.0"))
+    .option("--json", "print one JSON document")
+    .action(async (line: string[], options: { vendor: "intel" | "amd"; kernel: string; json?: boolean }) => {
+      const { cmdline } = await import("./commands/cmdline.ts");
+      finish(await cmdline(line, options, io));
+    });
+
+  root
     .command("replay")
     .description("send every interrupt of a QEMU trace through the model and compare what comes out")
     .argument("<trace>", "a trace log, plain or xz; - for standard input")
@@ -86,7 +100,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 
 function messageOf(error: unknown): string {
   if (error instanceof CommanderError && error.code === "commander.help") {
-    return "a command is missing: expected decode, explain or replay; --help says more";
+    return "a command is missing: expected decode, explain, cmdline or replay; --help says more";
   }
   const { message } = error as Error;
   const line = message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ");

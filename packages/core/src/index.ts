@@ -40,6 +40,15 @@ export type { VtdFault } from "./hardware/vtd/fault.ts";
 export * from "./hardware/vtd/profile.ts";
 export * from "./hardware/vtd/unit.ts";
 
+// The software that programs it.
+export { type CommandLine, readCommandLine } from "./linux/cmdline/command-line.ts";
+export {
+  type CommandLineEffects,
+  type Effect,
+  type Vendor,
+  effectsOf as commandLineEffects,
+} from "./linux/cmdline/effects.ts";
+
 // Readers of what real machines leave behind.
 export * from "./evidence/byte-source.ts";
 export * from "./evidence/dmar.ts";

@@ -19,7 +19,7 @@ import { RecordingFabric } from "../../hardware/recording-fabric.ts";
 import type { AmdviSetup, TableEntry } from "./amdvi-setup.ts";
 import { collect, outcomeOf, vectorsIn } from "./message.ts";
 import type { RegisterWrite } from "./register-shapes.ts";
-import { type JsonObject, hexOf } from "./shape.ts";
+import { type JsonObject, hexOf } from "../../spec/shape.ts";
 import type { Happenings } from "./subject.ts";
 
 /** Where things lie unless the setup says so. */

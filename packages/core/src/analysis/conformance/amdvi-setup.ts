@@ -12,7 +12,7 @@ import { encode } from "../../spec/codec.ts";
 import type { Layout } from "../../spec/layout.ts";
 import { changedFields, formed, layoutValue } from "./fields.ts";
 import { registerShapes } from "./register-shapes.ts";
-import { type Shape, amount, either, isText, list, record, small, table } from "./shape.ts";
+import { type Shape, amount, either, isText, list, record, small, table } from "../../spec/shape.ts";
 
 export const address = small(52);
 export const requester = small(16);

@@ -14,7 +14,7 @@ import {
   words,
 } from "./amdvi-setup.ts";
 import { delivered, messages, outcome, vectors } from "./message.ts";
-import { count, hex, hexOf, keyOf, mapped, nullable, record, small } from "./shape.ts";
+import { count, hex, hexOf, keyOf, mapped, nullable, record, small } from "../../spec/shape.ts";
 import { action, eachOf, state, subject } from "./subject.ts";
 
 const range = record({ address, length: count }, {});

@@ -10,7 +10,7 @@ import { GeneralProtection } from "../../hardware/lapic/general-protection.ts";
 import { LocalApic } from "../../hardware/lapic/local-apic.ts";
 import { event, strideShift, word } from "../../hardware/lapic/state.ts";
 import { type DeliveryName, deliveryNames, vectorsIn } from "./message.ts";
-import { CaseError, type JsonObject, hexOf } from "./shape.ts";
+import { ShapeError, type JsonObject, hexOf } from "../../spec/shape.ts";
 import type { Happenings } from "./subject.ts";
 
 export interface ApicSetup {
@@ -83,7 +83,7 @@ export class ApicBench {
 
   #apic(id: number): LocalApic {
     const apic = this.#apics.get(id);
-    if (apic === undefined) throw new CaseError(`APIC ${hexOf(id)}`, "none of the setup's");
+    if (apic === undefined) throw new ShapeError(`APIC ${hexOf(id)}`, "none of the setup's");
     return apic;
   }
 

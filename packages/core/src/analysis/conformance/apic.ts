@@ -18,7 +18,7 @@ import {
   small,
   table,
   text,
-} from "./shape.ts";
+} from "../../spec/shape.ts";
 import { action, state, subject } from "./subject.ts";
 
 const id = small(32);

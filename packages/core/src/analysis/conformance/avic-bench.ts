@@ -13,7 +13,7 @@ import { Memory } from "../../hardware/memory.ts";
 import { Avic, AvicProcessor, ipiComplete } from "../../hardware/posting/avic.ts";
 import { VectorPage, group } from "../../hardware/posting/vector-page.ts";
 import { vectorsIn } from "./message.ts";
-import { CaseError, type JsonObject, hexOf } from "./shape.ts";
+import { ShapeError, type JsonObject, hexOf } from "../../spec/shape.ts";
 import type { Happenings } from "./subject.ts";
 
 const place = { physicalTable: 0x1_0000, logicalTable: 0x2_0000 } as const;
@@ -77,7 +77,7 @@ export class AvicBench {
   #processor(id: number): AvicProcessor {
     const processor = this.#processors.get(id);
     if (processor === undefined)
-      throw new CaseError(`guest APIC ${hexOf(id)}`, "none of the setup's valid ones");
+      throw new ShapeError(`guest APIC ${hexOf(id)}`, "none of the setup's valid ones");
     return processor;
   }
 

@@ -3,7 +3,7 @@ import { apicRegisters, interruptCommand } from "../../spec/apic/local-apic.ts";
 import { AvicBench } from "./avic-bench.ts";
 import { layoutValue } from "./fields.ts";
 import { vectors } from "./message.ts";
-import { count, flag, hex, keyOf, list, mapped, oneOf, record, small, table } from "./shape.ts";
+import { count, flag, hex, keyOf, list, mapped, oneOf, record, small, table } from "../../spec/shape.ts";
 import { action, eachOf, state, subject } from "./subject.ts";
 
 const id = small(12);

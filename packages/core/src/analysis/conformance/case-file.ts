@@ -2,7 +2,7 @@ import type { Observer } from "../../hardware/event.ts";
 import type { Standing } from "../../spec/rule.ts";
 import { type RuleId, rules } from "../../spec/rules.ts";
 import {
-  CaseError,
+  ShapeError,
   type Shape,
   either,
   entries,
@@ -12,7 +12,7 @@ import {
   oneOf,
   record,
   text,
-} from "./shape.ts";
+} from "../../spec/shape.ts";
 import type { Mismatch, Run, Subject } from "./subject.ts";
 import { subjects } from "./subjects.ts";
 
@@ -35,13 +35,13 @@ const idForm = /^[a-z0-9]+(?:[.-][a-z0-9]+)*$/;
 
 const id: Shape<string> = (value, place) => {
   if (typeof value === "string" && idForm.test(value)) return value;
-  throw new CaseError(place, "expected lower-case words joined by dots and hyphens");
+  throw new ShapeError(place, "expected lower-case words joined by dots and hyphens");
 };
 
 const ruleId: Shape<RuleId> = (value, place) => {
   const name = text(value, place);
   if (Object.hasOwn(rules, name)) return name as RuleId;
-  throw new CaseError(place, `"${name}" is no rule`);
+  throw new ShapeError(place, `"${name}" is no rule`);
 };
 
 const envelope = record(
@@ -65,7 +65,7 @@ const file = either(
  * Reads one file of the corpus: a list of records, or `defaults` and `cases`. A record takes from the defaults what it
  * does not say itself, of `setup` key by key; a setup among the defaults is whole and names its unit.
  * @param name the file's, for messages.
- * @throws CaseError when the file is not of the format; it names file, case and key.
+ * @throws ShapeError when the file is not of the format; it names file, case and key.
  */
 export function readCaseFile(name: string, content: string): ConformanceCase[] {
   const { defaults = {}, cases } = file(parse(name, content), name);
@@ -84,7 +84,7 @@ function parse(name: string, content: string): unknown {
   try {
     return JSON.parse(content);
   } catch (error) {
-    throw new CaseError(name, (error as SyntaxError).message);
+    throw new ShapeError(name, (error as SyntaxError).message);
   }
 }
 
@@ -102,7 +102,7 @@ function readCase(raw: Raw, name: string, position: number): ConformanceCase {
   const profiles = one.profiles ?? [subject.strict];
   for (const profile of profiles) {
     if (!subject.profiles.includes(profile)) {
-      throw new CaseError(`${place}: profiles`, `"${profile}" is none of ${subject.profiles.join(", ")}`);
+      throw new ShapeError(`${place}: profiles`, `"${profile}" is none of ${subject.profiles.join(", ")}`);
     }
   }
   const { id, title, rules, section, unit, standing = null } = one;
@@ -130,7 +130,7 @@ export interface CaseResult {
  */
 export function runCase(one: ConformanceCase, profile: string, observer?: Observer): CaseResult {
   if (!one.profiles.includes(profile)) {
-    throw new CaseError(one.id, `profile "${profile}", expected ${one.profiles.join(" or ")}`);
+    throw new ShapeError(one.id, `profile "${profile}", expected ${one.profiles.join(" or ")}`);
   }
   const mismatches = one.run(profile, observer);
   return { passed: mismatches.length === 0, mismatches };

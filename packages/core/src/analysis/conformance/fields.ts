@@ -1,7 +1,7 @@
 import { decode, encode } from "../../spec/codec.ts";
 import { type Layout, fieldsOf, maskOf, widthOf } from "../../spec/layout.ts";
 import {
-  CaseError,
+  ShapeError,
   type JsonObject,
   type Shape,
   amount,
@@ -11,7 +11,7 @@ import {
   hexOf,
   isText,
   keyOf,
-} from "./shape.ts";
+} from "../../spec/shape.ts";
 
 /** Bits that a named field cannot set, reserved ones for instance: ORed to the value. */
 const rawKey = "raw";
@@ -32,13 +32,13 @@ function fromFields(layout: Layout, value: unknown, place: string): bigint {
   try {
     return encode(layout, fields) | raw;
   } catch (error) {
-    throw new CaseError(place, (error as RangeError).message);
+    throw new ShapeError(place, (error as RangeError).message);
   }
 }
 
 function known(layout: Layout, name: string, place: string): string {
   if (layout.fields[name] === undefined) {
-    throw new CaseError(
+    throw new ShapeError(
       place,
       `no field of the ${layout.title}, expected ${Object.keys(layout.fields).join(", ")}`,
     );
@@ -54,7 +54,7 @@ export function formed<Forms extends Readonly<Record<string, Layout>>>(
     const given = entries(value, place);
     const [name, ...others] = Object.keys(given);
     const form = keyOf(forms)(name, `${place}, form`);
-    if (others.length > 0) throw new CaseError(`${place}.${others[0]!}`, `unknown key beside "${form}"`);
+    if (others.length > 0) throw new ShapeError(`${place}.${others[0]!}`, `unknown key beside "${form}"`);
     return [form, layoutValue(forms[form]!)(given[form], `${place}.${form}`)];
   };
 }

@@ -4,7 +4,7 @@ import { IoApic } from "../../hardware/ioapic.ts";
 import { RecordingFabric } from "../../hardware/recording-fabric.ts";
 import { asExpected, expectedValue, formed } from "./fields.ts";
 import { collect, messages } from "./message.ts";
-import { amount, bit, either, hex, hexOf, isText, mapped, record, small, table } from "./shape.ts";
+import { amount, bit, either, hex, hexOf, isText, mapped, record, small, table } from "../../spec/shape.ts";
 import { type Happenings, action, state, subject } from "./subject.ts";
 
 const pin = small(7);

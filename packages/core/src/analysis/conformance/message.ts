@@ -1,7 +1,7 @@
 import type { Delivery, Message, RecordingFabric } from "../../hardware/recording-fabric.ts";
 import { DeliveryMode, Outcome } from "../../hardware/delivery.ts";
 import {
-  CaseError,
+  ShapeError,
   type Json,
   type JsonObject,
   type Shape,
@@ -13,7 +13,7 @@ import {
   oneOf,
   record,
   small,
-} from "./shape.ts";
+} from "../../spec/shape.ts";
 import { type Happenings, holds } from "./subject.ts";
 
 export const deliveryNames = {
@@ -97,7 +97,7 @@ export function collect(fabric: RecordingFabric, passed?: Message): Happenings {
 export const vectors: Shape<Json> = (value, place) => {
   const read = list(hex(8))(value, place);
   const ascending = read.every((one, i) => i === 0 || Number(read[i - 1]) < Number(one));
-  if (!ascending) throw new CaseError(place, "expected vectors in ascending order");
+  if (!ascending) throw new ShapeError(place, "expected vectors in ascending order");
   return read;
 };
 

@@ -7,7 +7,7 @@ import { RootComplex } from "../../hardware/pci/root-complex.ts";
 import { Signal } from "../../hardware/pci/signal.ts";
 import { RecordingFabric } from "../../hardware/recording-fabric.ts";
 import { collect, messages } from "./message.ts";
-import { CaseError, bit, count, flag, hex, hexOf, oneOf, record, small } from "./shape.ts";
+import { ShapeError, bit, count, flag, hex, hexOf, oneOf, record, small } from "../../spec/shape.ts";
 import { type Happenings, action, state, subject } from "./subject.ts";
 
 const tableBar = 0;
@@ -112,14 +112,14 @@ class PciBench {
 function msiOptions({ vectors, wide = 1, masking = 0 }: NonNullable<Setup["msi"]>): MsiOptions {
   const known = counts.find((one) => one === vectors);
   if (known === undefined)
-    throw new CaseError("setup.msi.vectors", `${vectors}, expected ${counts.join(", ")}`);
+    throw new ShapeError("setup.msi.vectors", `${vectors}, expected ${counts.join(", ")}`);
   return { vectors: known, wide: wide === 1, masking: masking === 1 };
 }
 
 const width = (value: unknown, place: string): 1 | 2 | 4 => {
   const bytes = count(value, place);
   if (bytes === 1 || bytes === 2 || bytes === 4) return bytes;
-  throw new CaseError(place, `${bytes}, expected 1, 2 or 4`);
+  throw new ShapeError(place, `${bytes}, expected 1, 2 or 4`);
 };
 
 const at = { offset: small(16), width };

@@ -2,7 +2,7 @@ import { toWords } from "../../spec/codec.ts";
 import { postedDescriptor } from "../../spec/vtd/irte.ts";
 import { asExpected, layoutValue } from "./fields.ts";
 import { vectorSet, vectors, vectorsIn } from "./message.ts";
-import { type JsonObject, type Shape, bit, entries, hex, record } from "./shape.ts";
+import { type JsonObject, type Shape, bit, entries, hex, record } from "../../spec/shape.ts";
 
 /** A descriptor's fields, with PIR as a list of vectors. */
 export const descriptor: Shape<bigint> = (value, place) => {

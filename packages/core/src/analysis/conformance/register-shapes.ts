@@ -1,6 +1,6 @@
 import { type Layout, layout } from "../../spec/layout.ts";
 import { asExpected, expectedValue, layoutValue } from "./fields.ts";
-import { type JsonObject, type Shape, entries, keyOf, record } from "./shape.ts";
+import { type JsonObject, type Shape, entries, keyOf, record } from "../../spec/shape.ts";
 
 interface Declared {
   /** In bits. */

@@ -1,5 +1,14 @@
 import type { Observer } from "../../hardware/event.ts";
-import { CaseError, type Json, type JsonObject, type Shape, count, entries, oneOf, text } from "./shape.ts";
+import {
+  ShapeError,
+  type Json,
+  type JsonObject,
+  type Shape,
+  count,
+  entries,
+  oneOf,
+  text,
+} from "../../spec/shape.ts";
 
 /** What came of an action, by name; what did not happen is not there. */
 export type Happenings = Readonly<Record<string, Json>>;
@@ -60,9 +69,9 @@ export interface Subject {
   readonly profiles: readonly string[];
   /** Those under which a case is run that names none. */
   readonly strict: string;
-  /** @throws CaseError when a setup is not of the subject's format. */
+  /** @throws ShapeError when a setup is not of the subject's format. */
   check(setup: unknown, place: string): void;
-  /** @throws CaseError when setup or steps are not of the subject's format. */
+  /** @throws ShapeError when setup or steps are not of the subject's format. */
   read(setup: unknown, steps: unknown, profiles: readonly string[], place: string): Run;
 }
 
@@ -111,10 +120,10 @@ function readSteps<Bench, S, P>(
   profiles: readonly string[],
   place: string,
 ): Step<Bench>[] {
-  if (!Array.isArray(steps)) throw new CaseError(`${place}: steps`, "missing, expected a list");
+  if (!Array.isArray(steps)) throw new ShapeError(`${place}: steps`, "missing, expected a list");
   const read = steps.map((step, i) => readStep(parts, step, profiles, `${place}: steps[${i}]`));
   if (read.every(({ expectations }) => expectations.size === 0)) {
-    throw new CaseError(`${place}: steps`, "no step has an expectation");
+    throw new ShapeError(`${place}: steps`, "no step has an expectation");
   }
   return read;
 }
@@ -131,7 +140,7 @@ function readStep<Bench, S, P>(
   const [name, ...others] = Object.keys(rest);
   const what = oneOf(...Object.keys(actions))(name, `${place}, action`);
   if (others.length > 0)
-    throw new CaseError(`${place}.${others[0]!}`, `unknown key beside the action "${what}"`);
+    throw new ShapeError(`${place}.${others[0]!}`, `unknown key beside the action "${what}"`);
   const act = actions[what]!(rest[what], `${place}.${what}`);
   const expectations = new Map<string, Expectation<Bench>>();
   if (expect !== undefined) {
@@ -149,7 +158,7 @@ function readStep<Bench, S, P>(
       else if (states[key] !== undefined) seen.push([key, states[key](expected, `${at}.${key}`)]);
       else {
         const known = [...Object.keys(happenings), ...Object.keys(states)];
-        throw new CaseError(`${at}.${key}`, `unknown key, expected ${known.join(", ")}`);
+        throw new ShapeError(`${at}.${key}`, `unknown key, expected ${known.join(", ")}`);
       }
     }
     return { happenings: happened, states: seen };
@@ -161,7 +170,7 @@ const mostRepetitions = 4096;
 const repetitions: Shape<number> = (value, place) => {
   const times = count(value, place);
   if (times >= 1 && times <= mostRepetitions) return times;
-  throw new CaseError(place, `${times}, expected 1 to ${mostRepetitions}`);
+  throw new ShapeError(place, `${times}, expected 1 to ${mostRepetitions}`);
 };
 
 const otherwise = "otherwise";
@@ -177,12 +186,13 @@ interface Variants {
 function variantsOf(expect: unknown, profiles: readonly string[], place: string): Variants {
   const { byProfile, ...rest } = entries(expect, place);
   if (byProfile === undefined) return { all: [], of: () => [expect, place] };
-  for (const key of Object.keys(rest)) throw new CaseError(`${place}.${key}`, "unknown key beside byProfile");
+  for (const key of Object.keys(rest))
+    throw new ShapeError(`${place}.${key}`, "unknown key beside byProfile");
   const variants = entries(byProfile, `${place}.byProfile`);
   const at = (key: string): string => `${place}.byProfile.${key}`;
   for (const key of Object.keys(variants)) {
     if (key !== otherwise && !profiles.some((profile) => inFamily(profile, key))) {
-      throw new CaseError(at(key), `none of the case's profiles, which are ${profiles.join(", ")}`);
+      throw new ShapeError(at(key), `none of the case's profiles, which are ${profiles.join(", ")}`);
     }
   }
   return {
@@ -191,7 +201,7 @@ function variantsOf(expect: unknown, profiles: readonly string[], place: string)
       const families = Object.keys(variants).filter((key) => inFamily(profile, key));
       const [nearest = otherwise] = families.sort((a, b) => b.length - a.length);
       if (variants[nearest] === undefined)
-        throw new CaseError(`${place}.byProfile`, `nothing for ${profile}`);
+        throw new ShapeError(`${place}.byProfile`, `nothing for ${profile}`);
       return [variants[nearest], at(nearest)];
     },
   };

@@ -12,7 +12,7 @@ import { VirtualApic, noExit } from "../../hardware/posting/vmx.ts";
 import { type VmxControls, postingControls } from "../../hardware/posting/vmx-settings.ts";
 import { RecordingFabric } from "../../hardware/recording-fabric.ts";
 import { collect, vectorsIn } from "./message.ts";
-import { type JsonObject, hexOf } from "./shape.ts";
+import { type JsonObject, hexOf } from "../../spec/shape.ts";
 import type { Happenings } from "./subject.ts";
 
 /** Where the structures of the virtual processor lie. */

@@ -4,7 +4,19 @@ import type { VmxControls } from "../../hardware/posting/vmx-settings.ts";
 import { layoutValue } from "./fields.ts";
 import { delivered, vectorSet, vectors } from "./message.ts";
 import { descriptor, descriptorOf, descriptorState } from "./posted-descriptor.ts";
-import { type Shape, bit, count, flag, hex, list, mapped, oneOf, record, small, table } from "./shape.ts";
+import {
+  type Shape,
+  bit,
+  count,
+  flag,
+  hex,
+  list,
+  mapped,
+  oneOf,
+  record,
+  small,
+  table,
+} from "../../spec/shape.ts";
 import { action, eachOf, state, subject } from "./subject.ts";
 import { VmxBench } from "./vmx-bench.ts";
 

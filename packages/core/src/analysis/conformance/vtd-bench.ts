@@ -25,7 +25,7 @@ import { RecordingFabric } from "../../hardware/recording-fabric.ts";
 import type { VtdProfile } from "../../hardware/vtd/profile.ts";
 import { VtdUnit } from "../../hardware/vtd/unit.ts";
 import { collect, outcomeOf } from "./message.ts";
-import { type JsonObject, hexOf } from "./shape.ts";
+import { type JsonObject, hexOf } from "../../spec/shape.ts";
 import type { Happenings } from "./subject.ts";
 import type { RegisterWrite } from "./register-shapes.ts";
 import { type VtdSetup, recordName } from "./vtd-setup.ts";

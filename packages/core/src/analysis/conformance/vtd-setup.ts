@@ -12,7 +12,18 @@ import { capability, extendedCapability, faultRecord, registers } from "../../sp
 import { changedFields, formed, layoutValue } from "./fields.ts";
 import { descriptor } from "./posted-descriptor.ts";
 import { registerShapes } from "./register-shapes.ts";
-import { type Shape, amount, bit, either, entries, isText, list, record, small, table } from "./shape.ts";
+import {
+  type Shape,
+  amount,
+  bit,
+  either,
+  entries,
+  isText,
+  list,
+  record,
+  small,
+  table,
+} from "../../spec/shape.ts";
 
 /** An IRTE: posted if it says `im: 1`. */
 export const irte: Shape<bigint> = (value, place) => {

@@ -22,7 +22,7 @@ import {
   small,
   table,
   text,
-} from "./shape.ts";
+} from "../../spec/shape.ts";
 import { action, eachOf, state, subject } from "./subject.ts";
 import { VtdBench } from "./vtd-bench.ts";
 import {

@@ -3,15 +3,21 @@ export type Json = null | boolean | number | string | JsonList | JsonObject;
 export type JsonList = readonly Json[];
 export type JsonObject = { readonly [key: string]: Json };
 
-/** Something in the corpus is not what its format asks for: says where, what was found, what was expected. */
-export class CaseError extends Error {
-  constructor(place: string, message: string) {
-    super(`${place}: ${message}`);
-    this.name = "CaseError";
+/** Something in a file is not what its format asks for: says where, what was found, what was expected. */
+export class ShapeError extends Error {
+  /** Keys and indices from the top, as in `vms[0].cpus`. */
+  readonly place: string;
+  readonly complaint: string;
+
+  constructor(place: string, complaint: string) {
+    super(`${place}: ${complaint}`);
+    this.name = "ShapeError";
+    this.place = place;
+    this.complaint = complaint;
   }
 }
 
-/** Reads a value of the corpus; `place` names it in messages. @throws CaseError when it is not of the shape. */
+/** Reads a value of a file; `place` names it in messages. @throws ShapeError when it is not of the shape. */
 export type Shape<T> = (value: unknown, place: string) => T;
 
 type Fields = Readonly<Record<string, Shape<unknown>>>;
@@ -21,7 +27,7 @@ type Optional<F extends Fields> = { readonly [K in keyof F]?: Read<F[K]> };
 
 function wrong(place: string, value: unknown, wanted: string): never {
   const text = JSON.stringify(value) ?? String(value);
-  throw new CaseError(place, `${text.length > 60 ? `${text.slice(0, 57)}...` : text}, expected ${wanted}`);
+  throw new ShapeError(place, `${text.length > 60 ? `${text.slice(0, 57)}...` : text}, expected ${wanted}`);
 }
 
 export const text: Shape<string> = (value, place) =>
@@ -62,6 +68,14 @@ export const count: Shape<number> = (value, place) =>
   typeof value === "number" && Number.isInteger(value) && value >= 0
     ? value
     : wrong(place, value, "a whole number");
+
+/** A whole number of a range, both ends included. */
+export function whole(from: number, to: number): Shape<number> {
+  return (value, place) =>
+    typeof value === "number" && Number.isInteger(value) && value >= from && value <= to
+      ? value
+      : wrong(place, value, `a whole number from ${from} to ${to}`);
+}
 
 export const bit: Shape<0 | 1> = (value, place) =>
   value === 0 || value === 1 ? value : wrong(place, value, "0 or 1");
@@ -110,7 +124,7 @@ export function record<R extends Fields, O extends Fields>(
     const given = entries(value, place);
     for (const key of Object.keys(given)) {
       if (!known.includes(key))
-        throw new CaseError(`${place}.${key}`, `unknown key, expected ${known.join(", ")}`);
+        throw new ShapeError(`${place}.${key}`, `unknown key, expected ${known.join(", ")}`);
     }
     const read: Record<string, unknown> = {};
     for (const [key, shape] of Object.entries(required)) read[key] = shape(given[key], `${place}.${key}`);
