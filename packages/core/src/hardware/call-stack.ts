@@ -109,21 +109,31 @@ export interface Caller {
   readonly calls: Calls;
 }
 
-/** Gives a function its symbol: its calls are seen in {@link Calls.frames} while somebody listens. */
-export function underSymbol<C extends Caller, A extends unknown[], R>(
+/** What a function under a symbol may take besides its caller. */
+export type Arguments = [unknown?, unknown?, unknown?, unknown?, unknown?, unknown?, unknown?];
+
+type Passed<C, R> = (caller: C, ...args: Arguments) => R;
+
+/**
+ * Gives a function its symbol: its calls are seen in {@link Calls.frames} while somebody listens. Arguments are passed
+ * one by one: rest parameters would cost every call an array.
+ */
+export function underSymbol<C extends Caller, A extends Arguments, R>(
   symbol: FunctionSymbol,
   body: (caller: C, ...args: A) => R,
 ): (caller: C, ...args: A) => R {
-  return (caller, ...args) => {
+  const inside = body as unknown as Passed<C, R>;
+  const called: Passed<C, R> = (caller, a, b, c, d, e, f, g) => {
     const { calls } = caller;
-    if (calls.listener === null) return body(caller, ...args);
+    if (calls.listener === null) return inside(caller, a, b, c, d, e, f, g);
     const thread = calls.enter(symbol);
     try {
-      return body(caller, ...args);
+      return inside(caller, a, b, c, d, e, f, g);
     } finally {
       calls.leave(symbol, thread);
     }
   };
+  return called as unknown as typeof body;
 }
 
 /** Whether a release is one of those. */

@@ -31,6 +31,12 @@ const kinds = {
   event: ["addressLow", "addressHigh", "data"],
   /** A virtual CPU took a virtual interrupt. */
   virtual: ["vcpu", "vector"],
+  /** A virtual CPU's processor went into guest mode. */
+  vmEntry: ["vcpu"],
+  /** It left it; `reason` as the vendor numbers them. */
+  vmExit: ["vcpu", "reason"],
+  /** KVM pointed a host interrupt at a virtual CPU, `id` in its VM, or with -1 for both back at the host. */
+  routed: ["irq", "vcpu", "gsi", "vector", "id"],
   /** A device accessed memory; `write` 1 for a write. */
   dma: ["requester", "addressLow", "addressHigh", "length", "write"],
   /** A device's access to memory was refused. */

@@ -10,6 +10,8 @@ const documents = {
   pci: "PCI 3.0",
   acpi: "ACPI 6.5",
   ioapic: "82093AA",
+  hpet: "HPET 1.0a",
+  virtio: "VIRTIO 1.2",
   kvm: "KVM",
   linux: "Linux 7.0",
   qemu: "QEMU",

@@ -2,6 +2,7 @@ import { acpiRules } from "./acpi/rules.ts";
 import { amdviRules } from "./amdvi/rules.ts";
 import { ioapicRules } from "./apic/ioapic-rules.ts";
 import { apicRules } from "./apic/rules.ts";
+import { hpetRules } from "./hpet/rules.ts";
 import { pciRules } from "./pci/rules.ts";
 import { linuxRules } from "./linux/rules.ts";
 import { msiRules } from "./msi/rules.ts";
@@ -16,6 +17,7 @@ export const rules = {
   ...amdviRules,
   ...acpiRules,
   ...ioapicRules,
+  ...hpetRules,
   ...pciRules,
   ...linuxRules,
 };

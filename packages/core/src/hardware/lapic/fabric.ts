@@ -64,7 +64,7 @@ export class ApicFabric implements InterruptFabric {
 
   /**
    * Near id to base for the APICs that take a fixed interrupt with nothing else to see to: software-enabled, id not
-   * FFh, and nobody listening; -1 for all others.
+   * FFh, and nobody observing; -1 for all others.
    */
   readonly #ready = new Int32Array(nearIds).fill(-1);
   /** Logical destinations name clusters: no APIC is in xAPIC mode and FFh is no broadcast. */
@@ -110,7 +110,6 @@ export class ApicFabric implements InterruptFabric {
 
   set onAccept(hook: AcceptHook | null) {
     this.#onAccept = hook;
-    for (const base of this.#addressing.order) this.refresh(base);
   }
 
   /** The slot of an APIC id; -1 if there is none. */
@@ -125,8 +124,7 @@ export class ApicFabric implements InterruptFabric {
     this.#addressing.refresh(base);
     this.#plainClusters = this.#addressing.allX2apic && !this.#narrowBroadcast;
     if (id < nearIds && id !== xapicBroadcast) {
-      const quiet = this.#observer === null && this.#onAccept === null;
-      this.#ready[id] = quiet && softwareEnabled(state, base) ? base : -1;
+      this.#ready[id] = this.#observer === null && softwareEnabled(state, base) ? base : -1;
     }
   }
 
@@ -160,6 +158,7 @@ export class ApicFabric implements InterruptFabric {
         state[request] = state[request]! | bit;
         const trigger = (request + word.tmr) | 0;
         state[trigger] = state[trigger]! & ~bit;
+        if (this.#onAccept !== null) this.#onAccept(base >> strideShift, vector);
         return 1;
       }
     }
@@ -172,7 +171,7 @@ export class ApicFabric implements InterruptFabric {
    */
   #deliverToCluster(destination: number, vector: number, level: number): number {
     // apic.destination.broadcast; beyond cluster FFh the ids are not near.
-    if (!this.#plainClusters || destination >>> 24 !== 0) return 0;
+    if (!this.#plainClusters || destination >>> 24 !== 0 || this.#onAccept !== null) return 0;
     const { state } = this;
     const bit = 1 << vector;
     const first = x2apicLdr.cluster(destination) << 4;

@@ -275,6 +275,11 @@ export class LocalApic {
     return processorPriority(this.#get(word.tpr), highest(this.#state, this.#base + word.isr));
   }
 
+  /** Whether a vector waits in IRR. */
+  requests(vector: number): boolean {
+    return hasVector(this.#state, this.#base + word.irr, vector);
+  }
+
   /** The vector that the processor would be given now; -1 if there is none. */
   pending(): number {
     return dispensable(this.#state, this.#base);

@@ -13,18 +13,27 @@ export class ConfigSpace {
   readonly words: Int32Array;
   readonly #writable: Int32Array;
   readonly #clearable: Int32Array;
+  /** What was declared: where a reset goes back to. */
+  readonly #initial: Int32Array;
 
   constructor(size: ConfigSize) {
     this.words = new Int32Array(size / 4);
     this.#writable = new Int32Array(size / 4);
     this.#clearable = new Int32Array(size / 4);
+    this.#initial = new Int32Array(size / 4);
   }
 
   /** Sets a dword's value and says which of its bits software can write, and which it clears by writing ones. */
   declare(offset: number, value: number, writable = 0, clearable = 0): void {
     this.words[offset >> 2] = value;
+    this.#initial[offset >> 2] = value;
     this.#writable[offset >> 2] = writable;
     this.#clearable[offset >> 2] = clearable;
+  }
+
+  /** Everything is again as it was declared. */
+  reset(): void {
+    this.words.set(this.#initial);
   }
 
   /**

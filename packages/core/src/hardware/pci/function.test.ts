@@ -337,6 +337,23 @@ describe("MSI-X", () => {
     expect(sent()).toEqual([]);
   });
 
+  test("is off, empty and masked after a reset, like everything else of the function", () => {
+    const { fn, sent, control, mask } = withVectors(2);
+    control(enable);
+    mask(0, 0);
+    fn.signal(1);
+    fn.setIntx(true);
+    fn.reset();
+    expect(fn.readConfig(0x52, 2)).toBe(1);
+    expect([0, 8, 12, 28].map((offset) => fn.readBar(0, offset, 4))).toEqual([0, 0, 1, 1]);
+    expect([fn.msix!.isPending(1), fn.canMaster]).toEqual([false, false]);
+    expect(fn.readConfig(configOffset.commandStatus + 2, 2) & 8).toBe(0);
+    control(enable);
+    fn.writeConfig(configOffset.commandStatus, 2, busMaster);
+    mask(1, 0);
+    expect(sent()).toEqual([]);
+  });
+
   test("has a Pending Bit Array that cannot be written, and takes whole dwords only", () => {
     const { fn, control, pba } = withVectors(70);
     control(enable);

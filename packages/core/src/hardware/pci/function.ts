@@ -156,6 +156,13 @@ export class PciFunction {
     range.write(offset, width, value);
   }
 
+  /** Function-level reset: registers and MSI-X structures are as at power-up, and INTx is no longer asked for. */
+  reset(): void {
+    this.config.reset();
+    this.msix?.reset();
+    this.#updateIntx();
+  }
+
   /** Raises the interrupt of a vector through MSI-X or MSI, whichever is enabled. */
   signal(vector: number): Signal {
     // pci.msi.exclusive

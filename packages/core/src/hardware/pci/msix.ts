@@ -59,11 +59,18 @@ export class Msix {
     this.pbaPlace = pba;
     this.#pba = vectors * entry.WORDS;
     this.#state = new Int32Array(this.#pba + 2 * Math.ceil(vectors / 64));
-    // pci.msix.reset
-    for (let i = 0; i < vectors; i++) this.#state[i * entry.WORDS + entry.MASK_WORD] = entry.MASK_MASK;
+    this.reset();
     this.#config = config.words;
     this.#control = offset >> 2;
     this.#port = port;
+  }
+
+  /** The table is empty and masked, and nothing is pending. */
+  reset(): void {
+    this.#state.fill(0);
+    this.#pendingCount = 0;
+    // pci.msix.reset
+    for (let i = 0; i < this.vectors; i++) this.#state[i * entry.WORDS + entry.MASK_WORD] = entry.MASK_MASK;
   }
 
   get tableBytes(): number {

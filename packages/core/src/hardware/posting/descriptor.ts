@@ -36,6 +36,8 @@ export class PostedDescriptor {
   readonly #memory: Memory;
   readonly #chunk: number;
   readonly #first: number;
+  /** The chunk, once it is known to have been written: it stays the same from then on. */
+  #written: Int32Array | null = null;
 
   /** @param address on a 64-byte boundary. @throws RangeError when it is not. */
   constructor(memory: Memory, address: number) {
@@ -51,11 +53,11 @@ export class PostedDescriptor {
   }
 
   get #words(): Int32Array {
-    return this.#memory.chunk(this.#chunk);
+    return this.#written ?? this.#memory.chunk(this.#chunk);
   }
 
   get #writable(): Int32Array {
-    return this.#memory.writableChunk(this.#chunk);
+    return (this.#written ??= this.#memory.writableChunk(this.#chunk));
   }
 
   read(): DescriptorFields {
@@ -156,10 +158,13 @@ export class PostedDescriptor {
    * @returns the highest vector moved; -1 if there was none.
    */
   harvest(page: VectorPage): number {
+    const words = this.#writable;
+    const first = this.#first + pid.PIR_WORD;
     let highest = -1;
     for (let part = 0; part < pirWords; part++) {
-      const vectors = this.exchangePir(part);
+      const vectors = words[first + part]!;
       if (vectors === 0) continue;
+      words[first + part] = 0;
       page.merge(group.irr, part, vectors);
       highest = (part << 5) | (31 - Math.clz32(vectors));
     }

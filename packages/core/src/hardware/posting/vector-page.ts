@@ -20,6 +20,8 @@ export class VectorPage {
   readonly #memory: Memory;
   readonly #chunk: number;
   readonly #first: number;
+  /** The chunk, once it is known to have been written: it stays the same from then on. */
+  #written: Int32Array | null = null;
 
   /** @param address of the page, on a 4-KByte boundary. @throws RangeError when it is not. */
   constructor(memory: Memory, address: number) {
@@ -31,18 +33,26 @@ export class VectorPage {
     this.#first = wordInChunk(address);
   }
 
+  get #words(): Int32Array {
+    return this.#written ?? this.#memory.chunk(this.#chunk);
+  }
+
+  get #writable(): Int32Array {
+    return (this.#written ??= this.#memory.writableChunk(this.#chunk));
+  }
+
   /** The register at a byte offset, as int32. */
   read(offset: number): number {
-    return this.#memory.chunk(this.#chunk)[this.#first + (offset >> 2)]!;
+    return this.#words[this.#first + (offset >> 2)]!;
   }
 
   write(offset: number, value: number): void {
-    this.#memory.writableChunk(this.#chunk)[this.#first + (offset >> 2)] = value;
+    this.#writable[this.#first + (offset >> 2)] = value;
   }
 
   /** ORs 32 vectors into a group: `part` 0 to 7 names which. */
   merge(start: number, part: number, vectors: number): void {
-    const words = this.#memory.writableChunk(this.#chunk);
+    const words = this.#writable;
     const at = this.#first + start + part * stride;
     words[at] = words[at]! | vectors;
   }
@@ -52,19 +62,19 @@ export class VectorPage {
   }
 
   clear(start: number, vector: number): void {
-    const words = this.#memory.writableChunk(this.#chunk);
+    const words = this.#writable;
     const at = this.#first + start + (vector >>> 5) * stride;
     words[at] = words[at]! & ~(1 << vector);
   }
 
   has(start: number, vector: number): boolean {
-    const words = this.#memory.chunk(this.#chunk);
+    const words = this.#words;
     return (words[this.#first + start + (vector >>> 5) * stride]! & (1 << vector)) !== 0;
   }
 
   /** The highest vector of a group; -1 if it is empty. */
   highest(start: number): number {
-    const words = this.#memory.chunk(this.#chunk);
+    const words = this.#words;
     const first = this.#first + start;
     for (let part = 7; part >= 0; part--) {
       const vectors = words[first + part * stride]!;

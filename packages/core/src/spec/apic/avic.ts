@@ -32,6 +32,9 @@ export const avicLogicalEntryBytes = 4;
 /** A write of a host APIC id rings that processor's doorbell. */
 export const avicDoorbellMsr = 0xc001011b;
 
+/** Exit codes of other intercepts that have to do with interrupts (APM vol. 2 appendix C). */
+export const svmExitCodes = { interrupt: 0x60, virtualInterrupt: 0x64, hlt: 0x78, msr: 0x7c } as const;
+
 /** Exit codes of an intercept that AVIC could not avoid. */
 export const avicExitCodes = { incompleteIpi: 0x401, noAcceleration: 0x402 } as const;
 

@@ -72,8 +72,12 @@ export const virtualApicStride = 16;
 export const vmxExitReasons = {
   externalInterrupt: 1,
   interruptWindow: 7,
+  hlt: 12,
+  msrWrite: 32,
   tprBelowThreshold: 43,
   apicAccess: 44,
   virtualizedEoi: 45,
+  /** EPT misconfiguration: what KVM has the entries of an emulated device's memory give. */
+  mmio: 49,
   apicWrite: 56,
 } as const;
