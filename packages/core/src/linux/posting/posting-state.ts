@@ -1,0 +1,54 @@
+import * as pid from "../../spec/accessors/posted-descriptor.ts";
+import { vectors } from "../irq/vectors.ts";
+import { type Shape, type ThreadPort, ThreadState } from "./words.ts";
+
+/** What the steps of posting reach beyond what those of a thread do. */
+export interface PostingPort extends ThreadPort {
+  /** NDST that leads to a CPU: its APIC id as the APICs' mode has it. */
+  destinationOf(cpu: number): number;
+  /** A device's notification, to the APIC that an NDST names. */
+  notify(ndst: number, vector: number): void;
+  /** A CPU acknowledges an interrupt of its APIC and ends it. */
+  acknowledge(cpu: number, vector: number): void;
+  /** 32 vectors are ORed into IRR. @param part 0 to 7. */
+  request(vcpu: number, part: number, vectors: number): void;
+}
+
+/** Notification vectors: of a vCPU that runs, and of one that waits to be woken. */
+export const { POSTED_INTR: postedInterruptVector, POSTED_INTR_WAKEUP: wakeupVector } = vectors;
+
+export interface PostingOptions {
+  /** Where the descriptors are, one after the other by vCPU: in the memory of a machine, beside the other words unless told. */
+  readonly descriptors?: { readonly words: Int32Array; readonly first: number };
+  /** Vectors above these multiples of 64 are never posted, so that nobody needs to look there; 4 unless told. */
+  readonly quarters?: number;
+}
+
+/** The state of VMX's posting protocol: descriptors in their real layout, and what threads and CPUs share. */
+export class PostingState extends ThreadState {
+  readonly port: PostingPort;
+  readonly descriptors: Int32Array;
+  readonly quarters: number;
+  readonly #first: number;
+
+  constructor(shape: Shape, port: PostingPort, options: PostingOptions = {}) {
+    const own = options.descriptors === undefined;
+    super(shape, own ? shape.vcpus * pid.WORDS : 0);
+    this.port = port;
+    this.descriptors = options.descriptors?.words ?? this.words;
+    this.#first = options.descriptors?.first ?? this.more;
+    this.quarters = options.quarters ?? 4;
+  }
+
+  /** The first word of a vCPU's descriptor, in {@link descriptors}. */
+  descriptorAt(vcpu: number): number {
+    return this.#first + vcpu * pid.WORDS;
+  }
+
+  /** As `vmx_vcpu_create` leaves it: no notification before the first load. */
+  resetDescriptor(vcpu: number): void {
+    const at = this.descriptorAt(vcpu);
+    this.descriptors.fill(0, at, at + pid.WORDS);
+    this.descriptors[at + pid.SN_WORD] = pid.SN_MASK | (postedInterruptVector << pid.NV_SHIFT);
+  }
+}
