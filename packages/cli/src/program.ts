@@ -68,6 +68,21 @@ function program(io: Io, finish: (status: number) => void): Command {
     });
 
   root
+    .command("run")
+    .description("run a scenario: a whole machine, from the device that interrupts to the CPU or vCPU that takes it")
+    .argument("[scenario]", "a name or a YAML file, - for standard input; nothing lists the scenarios")
+    .argument("[options...]", "the scenario's own options, as --vectors 66")
+    .option("--stacks [symbol]", "count the call stacks with which a function is entered")
+    .option("--timeline <file>", "write a Perfetto trace")
+    .option("--compare <other>", "run another scenario, or a variant of this one, beside it")
+    .option("--json", "print one JSON document")
+    .allowUnknownOption()
+    .action(async (scenario: string | undefined, rest: string[], options: object) => {
+      const { run: runCommand } = await import("./commands/run.ts");
+      finish(await runCommand(scenario, rest, options, io));
+    });
+
+  root
     .command("replay")
     .description("send every interrupt of a QEMU trace through the model and compare what comes out")
     .argument("<trace>", "a trace log, plain or xz; - for standard input")
@@ -100,7 +115,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 
 function messageOf(error: unknown): string {
   if (error instanceof CommanderError && error.code === "commander.help") {
-    return "a command is missing: expected decode, explain, cmdline or replay; --help says more";
+    return "a command is missing: expected decode, explain, cmdline, run or replay; --help says more";
   }
   const { message } = error as Error;
   const line = message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ");

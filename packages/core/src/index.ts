@@ -49,6 +49,16 @@ export {
   effectsOf as commandLineEffects,
 } from "./linux/cmdline/effects.ts";
 
+export type { BlockBackend } from "./qemu/block/backend.ts";
+
+// Machines put together from scenarios.
+export type { CostShare, Episode, FaultCount, RunResult } from "./machine/result.ts";
+export { type RunOptions, runScenario } from "./machine/run.ts";
+export { type Choice as ScenarioChoice, readParameters, readScenario } from "./machine/scenario/read.ts";
+export type * from "./machine/scenario/scenario.ts";
+export type { StackCount } from "./machine/stack-histogram.ts";
+export { ShapeError } from "./spec/shape.ts";
+
 // Readers of what real machines leave behind.
 export * from "./evidence/byte-source.ts";
 export * from "./evidence/dmar.ts";

@@ -1,0 +1,133 @@
+import { InputError, type Parameter, type RunResult, type Scenario, runScenario } from "@intremap/core";
+import { type Io, exitStatus } from "../io.ts";
+import { paintFor, writeJson } from "../output.ts";
+import { Progress } from "../progress.ts";
+import { reportList, reportRun, reportRuns } from "../run-report.ts";
+import { ImageFile } from "../sources/image-file.ts";
+import { type ScenarioFile, builtInScenarios, openScenario } from "../sources/scenario-file.ts";
+import { TimelineFile } from "../sources/timeline-file.ts";
+
+export interface RunFlags {
+  /** True for the symbols that the command watches by itself. */
+  readonly stacks?: true | string;
+  readonly timeline?: string;
+  readonly compare?: string;
+  readonly json?: boolean;
+}
+
+/** Innermost functions of the paths that scenarios show: whose stacks are recorded unless another is asked for. */
+const watched = [
+  "intel_ir_compose_msi_msg",
+  "intel_ir_set_vcpu_affinity",
+  "modify_irte_ga",
+  "kvm_irqchip_send_msi",
+];
+
+/**
+ * Runs a scenario, and perhaps another one beside it.
+ * @param rest options that are the scenario's parameters, as they stood on the command line.
+ * @returns 1 when an expectation was not met, something leaked, or an unexpected interrupt was lost or blocked.
+ * @throws InputError when the scenario cannot be read, names line and column.
+ */
+export async function run(
+  name: string | undefined,
+  rest: readonly string[],
+  flags: RunFlags,
+  io: Io,
+): Promise<number> {
+  if (name === undefined) return list(flags, io);
+  const file = await openScenario(name, io.stdin);
+  const values = valuesOf(rest, file.parameters, name);
+  const first = file.read({ values });
+  const beside = flags.compare ?? first.beside;
+  const others = beside === undefined ? [] : [await otherOf(file, first, beside, values, io)];
+
+  const timeline = flags.timeline === undefined ? undefined : new TimelineFile(flags.timeline);
+  const progress = new Progress(io.stderr);
+  const results: RunResult[] = [];
+  try {
+    for (const { scenario, folder } of [{ scenario: first, folder: file.folder }, ...others]) {
+      results.push(
+        await runScenario(scenario, {
+          stacks: flags.stacks === undefined ? [] : flags.stacks === true ? watched : [flags.stacks],
+          openImage: (image) => ImageFile.open(folder, image),
+          progress: (text) => progress.show(() => text),
+          ...(timeline !== undefined && results.length === 0 && { timeline: timeline.write }),
+        }),
+      );
+    }
+    timeline?.close();
+  } finally {
+    timeline?.abandon();
+    progress.clear();
+  }
+  const [result, ...compared] = results as [RunResult, ...RunResult[]];
+  if (flags.json === true) writeJson(io, "run", { ...result, compared: compared[0] ?? null });
+  else {
+    const paint = paintFor(io.stdout, io.env);
+    io.stdout.write(compared.length === 0 ? reportRun(result, paint) : reportRuns(result, compared[0]!, paint));
+  }
+  return results.some(({ findings }) => findings.length > 0) ? exitStatus.findings : exitStatus.clean;
+}
+
+async function list(flags: RunFlags, io: Io): Promise<number> {
+  const scenarios: Scenario[] = [];
+  for (const name of builtInScenarios()) scenarios.push((await openScenario(name, io.stdin)).read({}));
+  if (flags.json === true) {
+    const plain = scenarios.map(({ name, title, kernel, parameters, variants }) => ({
+      name,
+      title,
+      kernel,
+      parameters,
+      variants,
+    }));
+    writeJson(io, "run", { scenarios: plain });
+  } else io.stdout.write(reportList(scenarios, paintFor(io.stdout, io.env)));
+  return exitStatus.clean;
+}
+
+/** What runs beside a scenario: a variant of it, or another scenario with the parameters that both have. */
+async function otherOf(
+  file: ScenarioFile,
+  { variants }: Scenario,
+  other: string,
+  values: Readonly<Record<string, number>>,
+  io: Io,
+): Promise<{ scenario: Scenario; folder: string }> {
+  if (variants.includes(other)) return { scenario: file.read({ values, variant: other }), folder: file.folder };
+  const second = await openScenario(other, io.stdin);
+  const names = new Set(second.parameters.map((parameter) => parameter.name));
+  const shared = Object.fromEntries(Object.entries(values).filter(([key]) => names.has(key)));
+  return { scenario: second.read({ values: shared }), folder: second.folder };
+}
+
+/** `--vectors 66` and `--vectors=66`. @throws InputError for options that are no parameter of the scenario. */
+function valuesOf(
+  rest: readonly string[],
+  parameters: readonly Parameter[],
+  scenario: string,
+): Record<string, number> {
+  const values: Record<string, number> = {};
+  for (let i = 0; i < rest.length; i++) {
+    const [option, attached] = rest[i]!.split("=", 2) as [string, string | undefined];
+    const parameter = parameters.find(({ name }) => option === `--${name}`);
+    if (parameter === undefined) {
+      const known = parameters.map(({ name }) => `--${name}`).join(", ");
+      throw new InputError(
+        `${scenario} has no option "${option}": expected ${known === "" ? "" : `${known}, `}--stacks, --timeline, --compare or --json`,
+      );
+    }
+    const text = attached ?? rest[++i];
+    if (text === undefined || !/^\d{1,15}$/.test(text)) {
+      throw new InputError(
+        `${option} "${text ?? ""}": expected a whole number from ${parameter.from} to ${parameter.to}`,
+      );
+    }
+    const value = Number(text);
+    if (value < parameter.from || value > parameter.to) {
+      throw new InputError(`${option} ${value}: expected a whole number from ${parameter.from} to ${parameter.to}`);
+    }
+    values[parameter.name] = value;
+  }
+  return values;
+}

@@ -1,0 +1,126 @@
+import type { ApicFabric } from "../hardware/lapic/fabric.ts";
+import { interrupt } from "../linux/irq/entry.ts";
+import type { Kernel } from "../linux/kernel.ts";
+import { avicDoorbell } from "../linux/kvm/svm/doorbell.ts";
+import { vcpuSchedIn, vcpuTakesInterrupt } from "../linux/kvm/run.ts";
+import type { Vcpu } from "../linux/kvm/vcpu.ts";
+import type { LocalCpu } from "../linux/local-cpu.ts";
+import type { Clock } from "./clock.ts";
+import { costs } from "./cost.ts";
+
+/** A processor that gets no rest after this many interrupts never will. */
+const patience = 1_000_000;
+
+/** The machine's processors: each takes what its local APIC has accepted, in the guest that it runs or in the host. */
+export class Processors {
+  /** The kernel that runs on them; another one after a crash. */
+  kernel: Kernel;
+  readonly #cpus: readonly LocalCpu[];
+  readonly #clock: Clock;
+  /** The vCPU whose thread has each CPU. */
+  readonly #running: (Vcpu | null)[];
+  readonly #due: Uint8Array;
+  /** Processors whose doorbell has rung. */
+  readonly #rung: Uint8Array;
+  #anyDue = false;
+  readonly #woken: Vcpu[] = [];
+
+  constructor(kernel: Kernel, cpus: readonly LocalCpu[], apics: ApicFabric, clock: Clock) {
+    this.kernel = kernel;
+    this.#cpus = cpus;
+    this.#clock = clock;
+    this.#running = cpus.map(() => null);
+    this.#due = new Uint8Array(cpus.length);
+    this.#rung = new Uint8Array(cpus.length);
+    apics.onAccept = (slot) => this.call(slot);
+  }
+
+  /** Something has come for a processor: it looks when the machine settles. */
+  call(number: number): void {
+    this.#due[number] = 1;
+    this.#anyDue = true;
+  }
+
+  /** A doorbell rings at the processor with this APIC id. */
+  ring(apicId: number): void {
+    const number = this.#cpus.findIndex((cpu) => cpu.apicId === apicId);
+    if (number < 0) return;
+    this.#rung[number] = 1;
+    this.call(number);
+  }
+
+  /** The thread of a vCPU has slept, and wants its CPU back. */
+  wake(vcpu: Vcpu): void {
+    this.#woken.push(vcpu);
+    this.#anyDue = true;
+  }
+
+  /** A vCPU's thread has a CPU, or none any more. */
+  place(vcpu: Vcpu, cpu: number | null): void {
+    const before = this.#running.indexOf(vcpu);
+    if (before >= 0) this.#running[before] = null;
+    if (cpu === null) return;
+    this.#running[cpu] = vcpu;
+    this.call(cpu);
+  }
+
+  runningOn(cpu: number): Vcpu | null {
+    return this.#running[cpu]!;
+  }
+
+  /**
+   * Everybody takes what has come, until nothing is left.
+   * @throws RangeError when that does not end.
+   */
+  settle(): void {
+    while (this.#anyDue) {
+      this.#anyDue = false;
+      while (this.#woken.length > 0) this.#schedule(this.#woken.pop()!);
+      const due = this.#due;
+      for (let i = 0; i < due.length; i++) {
+        if (due[i] === 0) continue;
+        due[i] = 0;
+        this.#service(this.#cpus[i]!, this.#running[i]!);
+      }
+    }
+  }
+
+  #schedule(vcpu: Vcpu): void {
+    const cpu = this.#cpus[vcpu.cpu!.number]!;
+    this.#clock.charge(costs.wakeup);
+    this.#clock.charge(costs.contextSwitch);
+    vcpuSchedIn(this.kernel, vcpu, cpu);
+    this.place(vcpu, cpu.number);
+  }
+
+  #service(cpu: LocalCpu, vcpu: Vcpu | null): void {
+    const k = this.kernel;
+    if (this.#rung[cpu.number] === 1) {
+      this.#rung[cpu.number] = 0;
+      this.#clock.charge(costs.postedProcessing);
+      avicDoorbell(k, cpu.apicId);
+    }
+    const clock = this.#clock;
+    const { localApic } = cpu;
+    for (let taken = 0; taken < patience; taken++) {
+      if (vcpu !== null && vcpu.inGuest) {
+        if (localApic.pending() < 0) return;
+        const { counts } = vcpu;
+        const { entries, interrupts } = counts;
+        vcpuTakesInterrupt(k, vcpu, cpu);
+        if (counts.entries === entries) clock.charge(costs.postedProcessing);
+        else {
+          clock.charge(costs.vmExit, counts.entries - entries);
+          clock.charge(costs.hostInterrupt);
+        }
+        clock.charge(costs.guestInterrupt, counts.interrupts - interrupts);
+        continue;
+      }
+      const vector = localApic.acknowledge();
+      if (vector < 0) return;
+      clock.charge(costs.hostInterrupt);
+      interrupt(k, cpu, vector);
+    }
+    throw new RangeError(`CPU ${cpu.number} gets no rest from its interrupts`);
+  }
+}
