@@ -104,7 +104,8 @@ export class Machine {
     if (settings.confined) this.hardware.root.confine(fn.requester, [{ from, to: from + bytes }]);
   }
 
-  listen(listener: CallListener): void {
+  /** @param listener null for nobody. */
+  listen(listener: CallListener | null): void {
     this.calls.listener = listener;
   }
 

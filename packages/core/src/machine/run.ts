@@ -82,6 +82,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
     state.remapping && machine.kernel.remapping!.postingCapable && !machine.kernel.parameters.disableIrqPost;
   const exits = machine.exits();
   const modelled = { cycles: clock.cycles(), costs: clock.shares() };
+  machine.listen(null);
   machine.takeApart();
   timeline?.finish();
   const leaks = leaksOf(machine);

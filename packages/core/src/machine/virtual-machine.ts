@@ -2,7 +2,7 @@ import { Thread } from "../hardware/call-stack.ts";
 import type { Kernel } from "../linux/kernel.ts";
 import { kvmCreateVcpu, kvmCreateVm, kvmDestroyVm } from "../linux/kvm/create.ts";
 import { kvmVmFile } from "../linux/kvm/file.ts";
-import { vcpuExitsAndGoesOn, vcpuRun } from "../linux/kvm/run.ts";
+import { vcpuExitsToUser, vcpuRun } from "../linux/kvm/run.ts";
 import type { Vcpu } from "../linux/kvm/vcpu.ts";
 import type { KvmVm, KvmX86Ops } from "../linux/kvm/vm.ts";
 import { PciDevice } from "../linux/pci/device.ts";
@@ -130,7 +130,9 @@ export class VirtualMachine {
     }
     this.#clock.charge(costs.vmExit);
     this.#clock.charge(costs.userExit);
-    vcpuExitsAndGoesOn(this.#k, vcpu, "mmio", action);
+    vcpuExitsToUser(this.#k, vcpu, "mmio");
+    action();
+    vcpuRun(this.#k, vcpu, this.#k.cpus[vcpu.cpu!.number]!);
   }
 
   #assign(device: Device, slot: number): void {

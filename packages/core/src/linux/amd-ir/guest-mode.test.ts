@@ -142,7 +142,8 @@ describe.each(releases)("in %s an interrupt that KVM points at a virtual CPU", (
         let place = away;
         for (const one of changes) {
           if (one === "post") {
-            if (!posted) place = away;
+            // Until 6.16 an entry learns where the virtual CPU runs when that is next scheduled.
+            if (!posted || release !== "7.0") place = away;
             posted = true;
             irqSetVcpuAffinity(k, irq, pi(place));
           } else if (one === "release") {

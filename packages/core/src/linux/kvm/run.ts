@@ -130,6 +130,15 @@ export function vcpuExitsAndGoesOn(
   });
 }
 
+/**
+ * The guest exits for something that userspace is to do, and KVM_RUN returns. The thread calls {@link vcpuRun} when it is
+ * done.
+ */
+export function vcpuExitsToUser(k: Kernel, vcpu: Vcpu, reason: ExitReason): void {
+  vcpu.signalled = true;
+  vcpuExitsAndGoesOn(k, vcpu, reason, null);
+}
+
 /** The scheduler takes the CPU from a vCPU that would run on. */
 export function vcpuSchedOut(k: Kernel, vcpu: Vcpu): void {
   inKvmRun(k, vcpu, vcpu.cpu!, () => {
