@@ -19,6 +19,8 @@ const kinds = {
   posted: ["addressLow", "addressHigh", "vector", "notified", "urgent"],
   /** A local APIC accepted an interrupt. */
   accepted: ["apicId", "vector", "deliveryMode", "level"],
+  /** A processor took an interrupt from its local APIC. */
+  acknowledged: ["apicId", "vector"],
   /** No local APIC matched, or the one that did refused. */
   undelivered: ["destination", "vector", "deliveryMode"],
   /** Software wrote a register of a unit. */
@@ -31,10 +33,10 @@ const kinds = {
   event: ["addressLow", "addressHigh", "data"],
   /** A virtual CPU took a virtual interrupt. */
   virtual: ["vcpu", "vector"],
-  /** A virtual CPU's processor went into guest mode. */
-  vmEntry: ["vcpu"],
-  /** It left it; `reason` as the vendor numbers them. */
-  vmExit: ["vcpu", "reason"],
+  /** A processor went into guest mode. */
+  vmEntry: ["vcpu", "apicId"],
+  /** It left it; `reason` as its vendor numbers them. */
+  vmExit: ["vcpu", "apicId", "reason"],
   /** KVM pointed a host interrupt at a virtual CPU, `id` in its VM, or with -1 for both back at the host. */
   routed: ["irq", "vcpu", "gsi", "vector", "id"],
   /** A device accessed memory; `write` 1 for a write. */

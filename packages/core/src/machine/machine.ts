@@ -3,6 +3,8 @@ import type { Observer } from "../hardware/event.ts";
 import { bootKernel } from "../linux/boot.ts";
 import { fireTimers } from "../linux/irq/vector-cleanup.ts";
 import { Kernel } from "../linux/kernel.ts";
+import type { KvmX86Ops } from "../linux/kvm/vm.ts";
+import type { Vcpu } from "../linux/kvm/vcpu.ts";
 import { svmX86Ops } from "../linux/kvm/svm/ops.ts";
 import { vmxX86Ops } from "../linux/kvm/vmx/ops.ts";
 import type { BlockBackend } from "../qemu/block/backend.ts";
@@ -38,6 +40,11 @@ const tickSeconds = 0.004;
 /** The release of QEMU that the VMM's functions follow. */
 export const qemuRelease = "9.2";
 
+/** KVM's side of a vendor. */
+export function opsOf(vendor: MachineSettings["vendor"]): KvmX86Ops {
+  return vendor === "intel" ? vmxX86Ops : svmX86Ops;
+}
+
 export interface MachineOptions {
   readonly clock: Clock;
   readonly observer?: Observer;
@@ -58,6 +65,8 @@ export class Machine {
   readonly programs = new Map<Device, VfioProgram>();
   kernel: Kernel;
   hpet: HpetTimer | null = null;
+  /** Told of each vCPU when its VM has started. */
+  onVcpu: ((vcpu: Vcpu, name: string) => void) | null = null;
   #userspaceWoken = false;
   readonly #kernels: Kernel[] = [];
   readonly #vcpus: VcpuCounts[] = [];
@@ -137,7 +146,7 @@ export class Machine {
     for (const device of devices) this.#confine(device, ramBase, place.guestBytes);
     const vm = new VirtualMachine({
       k: this.kernel,
-      ops: this.hardware.settings.vendor === "intel" ? vmxX86Ops : svmX86Ops,
+      ops: opsOf(this.hardware.settings.vendor),
       processors: this.processors,
       settings,
       ramBase,
@@ -149,6 +158,7 @@ export class Machine {
     this.vms.set(settings.name, vm);
     if (disk !== null) this.#diskSources.push(vm.diskSource);
     this.#vcpus.push(...vm.kvm.vcpus.map(({ counts }) => counts));
+    for (const vcpu of vm.kvm.vcpus) this.onVcpu?.(vcpu, `${settings.name}/${vcpu.id}`);
     vm.settle();
     return vm;
   }

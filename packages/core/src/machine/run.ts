@@ -1,11 +1,14 @@
 import { ShapeError } from "../spec/shape.ts";
+import { avicProtocol } from "../linux/kvm/svm/protocol.ts";
+import type { Vcpu } from "../linux/kvm/vcpu.ts";
+import { vmxProtocol } from "../linux/kvm/vmx/protocol.ts";
 import type { BlockBackend } from "../qemu/block/backend.ts";
 import { ActionError } from "./action-error.ts";
 import { CallListeners } from "./call-listeners.ts";
 import { Clock } from "./clock.ts";
 import { Logs } from "./logs.ts";
 import { leaksOf } from "./leaks.ts";
-import { Machine } from "./machine.ts";
+import { Machine, opsOf } from "./machine.ts";
 import type { TraceSink } from "./perfetto.ts";
 import type { Episode, RunResult } from "./result.ts";
 import type { Expected, Expectation, Scenario } from "./scenario/scenario.ts";
@@ -33,7 +36,7 @@ const withUserFrames = "5.4";
  */
 export async function runScenario(scenario: Scenario, options: RunOptions = {}): Promise<RunResult> {
   const clock = new Clock();
-  const timeline = options.timeline && new Timeline(clock, options.timeline);
+  const timeline = options.timeline && new Timeline(clock, options.timeline, exitNames(scenario));
   const machine = new Machine(scenario, { clock, ...(timeline && { observer: timeline }) });
   const stacks = new StackHistogram(machine.calls, options.stacks ?? [], {
     user: scenario.kernel === withUserFrames,
@@ -41,6 +44,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
   const listeners = [...((options.stacks ?? []).length > 0 ? [stacks] : []), ...(timeline ? [timeline] : [])];
   if (listeners.length > 0) machine.listen(new CallListeners(listeners));
   for (const { name, fn } of machine.devices.values()) timeline?.device(fn.requester, name);
+  machine.onVcpu = (vcpu, name) => timeline?.vcpu(vcpu.slot, name, postedAt(machine, vcpu));
 
   const episodes: Episode[] = [];
   const failures: string[] = [];
@@ -112,6 +116,17 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
     leaks,
     findings: [...unmet, ...leaks, ...unexpected(scenario.expect, totals)],
   };
+}
+
+/** Names of the reasons for VM exits, by their vendor's numbers. */
+function exitNames({ machine: { vendor } }: Scenario): ReadonlyMap<number, string> {
+  const { exitReasons } = opsOf(vendor);
+  return new Map(Object.entries(exitReasons).map(([name, number]) => [number, name]));
+}
+
+/** Where interrupts are posted to for a vCPU: its descriptor, or its backing page. */
+function postedAt({ kernel: k }: Machine, { slot, vm }: Vcpu): number {
+  return vm.ops.vendor === "intel" ? vmxProtocol(k).descriptorOf(slot) : avicProtocol(k).pageOf(slot);
 }
 
 const noImages = (name: string): Promise<BlockBackend> =>

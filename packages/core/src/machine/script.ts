@@ -141,7 +141,8 @@ export class Script {
   #vfioEnable({ device: name, kind, vectors }: Of<"vfio-enable">): Told {
     const machine = this.#machine;
     const device = machine.device(name);
-    const program = machine.programs.get(device) ?? new VfioProgram(machine.kernel, device, machine.wakeUserspace);
+    const program =
+      machine.programs.get(device) ?? new VfioProgram(machine.kernel, device, machine.wakeUserspace);
     machine.programs.set(device, program);
     program.enable(kind, vectors);
     device.enabled = vectors;

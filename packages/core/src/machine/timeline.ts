@@ -40,6 +40,7 @@ const groups = ["devices", "IOMMU", "processors", "vCPUs", "threads"] as const;
  */
 export class Timeline implements Observer, CallListener {
   readonly #clock: Clock;
+  readonly #exitReasons: ReadonlyMap<number, string>;
   readonly #writer: PerfettoWriter;
   readonly #groups: Readonly<Record<(typeof groups)[number], TrackId>>;
   readonly #kinds: readonly (Kind | undefined)[];
@@ -65,8 +66,10 @@ export class Timeline implements Observer, CallListener {
   /** The flow that the next call takes up. */
   #taken = 0;
 
-  constructor(clock: Clock, sink: TraceSink) {
+  /** @param exitReasons names of the reasons for VM exits, by the numbers that their vendor has for them. */
+  constructor(clock: Clock, sink: TraceSink, exitReasons: ReadonlyMap<number, string> = new Map()) {
     this.#clock = clock;
+    this.#exitReasons = exitReasons;
     const writer = new PerfettoWriter(sink);
     this.#writer = writer;
     this.#groups = Object.fromEntries(
@@ -102,7 +105,7 @@ export class Timeline implements Observer, CallListener {
   }
 
   /** A processor takes a vector: the function that is called next handles what led to it. */
-  taken(apicId: number, vector: number): void {
+  #acknowledged(apicId: number, vector: number): void {
     const { flows } = this.#processor(apicId);
     this.#taken = flows[vector]!;
     flows[vector] = 0;
@@ -122,18 +125,16 @@ export class Timeline implements Observer, CallListener {
     this.#end(this.#threads.get(thread) ?? this.#newThread(thread));
   }
 
-  /** A processor enters guest mode. */
-  vmEntry(vcpu: number, apicId: number): void {
+  #vmEntry(vcpu: number, apicId: number): void {
     this.#begin(this.#vcpu(vcpu).track, this.#titles.guest);
     this.#begin(this.#processor(apicId).track, this.#titles.guest);
   }
 
-  /** It leaves it. */
-  vmExit(vcpu: number, apicId: number, reason: string): void {
+  #vmExit(vcpu: number, apicId: number, reason: number): void {
     const { track } = this.#vcpu(vcpu);
     this.#end(this.#processor(apicId).track);
     this.#end(track);
-    const name = this.#writer.name(reason);
+    const name = this.#writer.name(this.#exitReasons.get(reason) ?? `exit ${reason}`);
     this.#writer.event(TrackEventType.instant, this.#clock.now, track, name);
     this.#writer.close();
   }
@@ -156,6 +157,7 @@ export class Timeline implements Observer, CallListener {
   ): void {
     const kind = this.#kinds[code];
     if (kind === undefined) return;
+    if (code !== eventKinds.vmExit) this.#taken = 0;
     const values = this.#values;
     values[0] = a;
     values[1] = b;
@@ -164,6 +166,15 @@ export class Timeline implements Observer, CallListener {
     values[4] = e;
     values[5] = f;
     switch (code) {
+      case eventKinds.acknowledged:
+        this.#acknowledged(a, b);
+        return;
+      case eventKinds.vmEntry:
+        this.#vmEntry(a, b);
+        return;
+      case eventKinds.vmExit:
+        this.#vmExit(a, b, c);
+        return;
       case eventKinds.request:
         this.#leaveUnit();
         this.#inFlight = ++this.#lastFlow;

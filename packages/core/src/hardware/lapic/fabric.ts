@@ -329,6 +329,12 @@ export class ApicFabric implements InterruptFabric {
     return 1;
   }
 
+  /** A processor has taken a vector from its APIC, whose state begins at `base`. */
+  acknowledged(base: number, vector: number): void {
+    if (this.#observer === null) return;
+    this.#observer.record(eventKinds.acknowledged, this.state[base + word.id]!, vector, 0, 0, 0, 0);
+  }
+
   #acceptFixed(base: number, vector: number, level: number): boolean {
     const { state } = this;
     // apic.accept.disabled, qemu.apic.disabled-accepts

@@ -298,6 +298,7 @@ export class LocalApic {
     // apic.acknowledge
     clearVector(state, base + word.irr, vector);
     setVector(state, base + word.isr, vector);
+    this.#fabric.acknowledged(base, vector);
     return vector;
   }
 
