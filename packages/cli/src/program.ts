@@ -69,7 +69,9 @@ function program(io: Io, finish: (status: number) => void): Command {
 
   root
     .command("run")
-    .description("run a scenario: a whole machine, from the device that interrupts to the CPU or vCPU that takes it")
+    .description(
+      "run a scenario: a whole machine, from the device that interrupts to the CPU or vCPU that takes it",
+    )
     .argument("[scenario]", "a name or a YAML file, - for standard input; nothing lists the scenarios")
     .argument("[options...]", "the scenario's own options, as --vectors 66")
     .option("--stacks [symbol]", "count the call stacks with which a function is entered")

@@ -65,7 +65,9 @@ export async function run(
   if (flags.json === true) writeJson(io, "run", { ...result, compared: compared[0] ?? null });
   else {
     const paint = paintFor(io.stdout, io.env);
-    io.stdout.write(compared.length === 0 ? reportRun(result, paint) : reportRuns(result, compared[0]!, paint));
+    io.stdout.write(
+      compared.length === 0 ? reportRun(result, paint) : reportRuns(result, compared[0]!, paint),
+    );
   }
   return results.some(({ findings }) => findings.length > 0) ? exitStatus.findings : exitStatus.clean;
 }
@@ -94,7 +96,8 @@ async function otherOf(
   values: Readonly<Record<string, number>>,
   io: Io,
 ): Promise<{ scenario: Scenario; folder: string }> {
-  if (variants.includes(other)) return { scenario: file.read({ values, variant: other }), folder: file.folder };
+  if (variants.includes(other))
+    return { scenario: file.read({ values, variant: other }), folder: file.folder };
   const second = await openScenario(other, io.stdin);
   const names = new Set(second.parameters.map((parameter) => parameter.name));
   const shared = Object.fromEntries(Object.entries(values).filter(([key]) => names.has(key)));
@@ -125,7 +128,9 @@ function valuesOf(
     }
     const value = Number(text);
     if (value < parameter.from || value > parameter.to) {
-      throw new InputError(`${option} ${value}: expected a whole number from ${parameter.from} to ${parameter.to}`);
+      throw new InputError(
+        `${option} ${value}: expected a whole number from ${parameter.from} to ${parameter.to}`,
+      );
     }
     values[parameter.name] = value;
   }

@@ -28,7 +28,6 @@ export class ScenarioFile {
     this.#document = parseDocument(text, {
       lineCounter: this.#lines,
       prettyErrors: false,
-      maxAliasCount: 100,
     });
     const [error] = this.#document.errors;
     if (error !== undefined) throw this.#at(error.pos[0], error.message);

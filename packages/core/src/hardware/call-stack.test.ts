@@ -24,7 +24,10 @@ describe("frames", () => {
     [{ outer: { tailCalls: { inner: { from: "7.1" } } }, inner: {} }, ["inner", "outer"]],
     [{ outer: { tailCalls: { other: true } }, inner: {} }, ["inner", "outer"]],
     [{ outer: { tailCalls: { inner: true } }, middle: { inlined: true }, inner: {} }, ["inner"]],
-    [{ first: { tailCalls: { second: true } }, second: { tailCalls: { third: true } }, third: {} }, ["third"]],
+    [
+      { first: { tailCalls: { second: true } }, second: { tailCalls: { third: true } }, third: {} },
+      ["third"],
+    ],
     [{ outer: { split: true }, inner: {} }, ["inner", "outer", "outer"]],
   ] as const)("of %o are %j", (functions, frames) => {
     expect(framesIn(functions)).toEqual(frames);

@@ -348,7 +348,7 @@ export class Script {
     const { read, image } = await this.#machine.vm(vm).readDisk(sector, count);
     const equal = read.length === image.length && read.every((byte, i) => byte === image[i]);
     this.dataEqual = (this.dataEqual ?? true) && equal;
-    const text = new TextDecoder().decode(read.subarray(0, 72)).replaceAll(/[^ -~]+.*/gs, "");
+    const text = String.fromCodePoint(...read.subarray(0, 72)).replaceAll(/[^ -~]+.*/gs, "");
     return told(
       `the guest reads ${count} sectors from ${sector} on`,
       equal ? `${read.length} bytes, the image's: "${text}…"` : "what it read is not what the image holds",

@@ -227,7 +227,7 @@ export class VirtualMachine {
   /** The guest writes one sector. @returns the status that its disk answered. */
   async writeDisk(sector: number, text: string): Promise<number | null> {
     const bytes = new Uint8Array(512);
-    bytes.set(new TextEncoder().encode(text).subarray(0, 512));
+    bytes.set(Uint8Array.from(text.slice(0, 512), (character) => character.codePointAt(0)! & 0xff));
     const request = this.#disk!.driver.write(sector, bytes);
     this.diskSource.raise();
     await this.#finish();

@@ -10,7 +10,7 @@ import { errno } from "../errno.ts";
 import { host } from "../testbed.ts";
 import { kvmArchSetIrqInatomic, kvmIrqDeliveryToApic, kvmSendUserspaceMsi } from "./delivery.ts";
 import { postingTarget } from "./bypass.ts";
-import { fakeVm } from "./fake-vm.ts";
+import { fakeVm } from "./testbed.ts";
 import type { KvmMessage, LapicIrq } from "./lapic-irq.ts";
 
 const { lowestPriority, nmi, smi, init, extInt } = DeliveryMode;

@@ -2,12 +2,12 @@ import { describe, expect, test } from "vitest";
 import { errno } from "../errno.ts";
 import { Eventfd, eventfdSignal } from "../eventfd.ts";
 import type { Release } from "../kernel.ts";
-import { stacksAt } from "../stacks.ts";
+import { stacksAt } from "../testbed.ts";
 import { type File, close, ioctl } from "../syscall.ts";
 import { settle } from "../testbed.ts";
-import { eventfds, leftovers, nothingLeft, opened, passthrough, setMsix } from "../vfio/passthrough.ts";
+import { eventfds, leftovers, nothingLeft, opened, passthrough, setMsix } from "../vfio/testbed.ts";
 import { whyNotPosted } from "./bypass.ts";
-import { type FakeVmOptions, fakeVm } from "./fake-vm.ts";
+import { type FakeVmOptions, fakeVm } from "./testbed.ts";
 import { kvmVmFile } from "./file.ts";
 import type { KvmRequest, MsiRoute } from "./requests.ts";
 

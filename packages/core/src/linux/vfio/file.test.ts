@@ -5,11 +5,11 @@ import { errno } from "../errno.ts";
 import { Eventfd } from "../eventfd.ts";
 import { type Release } from "../kernel.ts";
 import { pciAllocIrqVectors, pciFreeIrqVectors } from "../pci/msi.ts";
-import { stacksAt } from "../stacks.ts";
+import { stacksAt } from "../testbed.ts";
 import { close, ioctl } from "../syscall.ts";
 import { settle } from "../testbed.ts";
 import { vfioOpenDevice } from "./file.ts";
-import { eventfds, leftovers, nothingLeft, opened, passthrough, setMsix } from "./passthrough.ts";
+import { eventfds, leftovers, nothingLeft, opened, passthrough, setMsix } from "./testbed.ts";
 
 const newIoctl =
   "vfio_pci_core_ioctl vfio_device_fops_unl_ioctl __x64_sys_ioctl do_syscall_64 entry_SYSCALL_64_after_hwframe";

@@ -2,14 +2,14 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { pciRemoveMsiDomain } from "../pci/msi.ts";
 import { postingTarget } from "../kvm/bypass.ts";
-import { fakeVm } from "../kvm/fake-vm.ts";
+import { fakeVm } from "../kvm/testbed.ts";
 import { kvmVmFile } from "../kvm/file.ts";
 import type { KvmRequest, MsiRoute } from "../kvm/requests.ts";
 import type { Release } from "../kernel.ts";
 import { vectorCounts } from "../irq/vector.ts";
 import { close, ioctl } from "../syscall.ts";
 import { type VfioFile, vfioOpenDevice } from "./file.ts";
-import { eventfds, leftovers, nothingLeft, passthrough, setMsix } from "./passthrough.ts";
+import { eventfds, leftovers, nothingLeft, passthrough, setMsix } from "./testbed.ts";
 
 const vectors = 4;
 const index = fc.integer({ min: 0, max: vectors - 1 });

@@ -8,7 +8,7 @@ import { vcpuRun, vcpuTakesInterrupt } from "../kvm/run.ts";
 import { vmxX86Ops } from "../kvm/vmx/ops.ts";
 import { close, ioctl } from "../syscall.ts";
 import type { HostOptions } from "../testbed.ts";
-import { eventfds, leftovers, nothingLeft, opened, passthrough, setMsix } from "./passthrough.ts";
+import { eventfds, leftovers, nothingLeft, opened, passthrough, setMsix } from "./testbed.ts";
 import { vfioPciRemove } from "./removal.ts";
 
 const vectors = 4;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { errno } from "../errno.ts";
-import { opened, passthrough } from "./passthrough.ts";
+import { opened, passthrough } from "./testbed.ts";
 import { vfioMapBar, vfioPciBarRead, vfioPciBarWrite, vfioRegionInfo } from "./region.ts";
 
 const table = { bar: 0, offset: 0, bytes: 64 };

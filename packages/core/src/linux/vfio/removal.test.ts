@@ -4,9 +4,9 @@ import { readEntry } from "../intel-ir/live-entry.ts";
 import { intelRemapping } from "../intel-ir/remapping-state.ts";
 import { Eventfd } from "../eventfd.ts";
 import { kvmVmFile } from "../kvm/file.ts";
-import { fakeVm } from "../kvm/fake-vm.ts";
+import { fakeVm } from "../kvm/testbed.ts";
 import { close, ioctl } from "../syscall.ts";
-import { eventfds, leftovers, nothingLeft, opened, passthrough, setMsix } from "./passthrough.ts";
+import { eventfds, leftovers, nothingLeft, opened, passthrough, setMsix } from "./testbed.ts";
 import { vfioPciRemove } from "./removal.ts";
 
 describe("a device that is to go", () => {

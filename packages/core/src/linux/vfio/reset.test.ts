@@ -2,10 +2,10 @@ import { expect, test } from "vitest";
 import { configOffset } from "../../spec/pci/config-header.ts";
 import { errno } from "../errno.ts";
 import type { Eventfd } from "../eventfd.ts";
-import { stacksAt } from "../stacks.ts";
+import { stacksAt } from "../testbed.ts";
 import { ioctl } from "../syscall.ts";
 import { settle } from "../testbed.ts";
-import { eventfds, opened, passthrough, setMsix } from "./passthrough.ts";
+import { eventfds, opened, passthrough, setMsix } from "./testbed.ts";
 
 const reset = { request: "VFIO_DEVICE_RESET" };
 

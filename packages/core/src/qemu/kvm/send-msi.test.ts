@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fakeVm } from "../../linux/kvm/fake-vm.ts";
+import { fakeVm } from "../../linux/kvm/testbed.ts";
 import { kvmVmFile } from "../../linux/kvm/file.ts";
 import { host } from "../../linux/testbed.ts";
 import { GuestRam } from "../guest-ram.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { fakeVm } from "../../linux/kvm/fake-vm.ts";
+import { fakeVm } from "../../linux/kvm/testbed.ts";
 import { kvmVmFile } from "../../linux/kvm/file.ts";
-import { leftovers, nothingLeft, opened, passthrough } from "../../linux/vfio/passthrough.ts";
+import { leftovers, nothingLeft, opened, passthrough } from "../../linux/vfio/testbed.ts";
 import { capabilityIds, configOffset } from "../../spec/pci/config-header.ts";
 import { GuestRam } from "../guest-ram.ts";
 import { PciBus } from "../pci/bus.ts";
