@@ -133,7 +133,7 @@ export function underSymbol<C extends Caller, A extends Arguments, R>(
       calls.leave(symbol, thread);
     }
   };
-  return called as unknown as typeof body;
+  return called;
 }
 
 /** Whether a release is one of those. */

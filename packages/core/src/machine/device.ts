@@ -26,7 +26,16 @@ export class Device {
     const vectors = Math.max(settings.msi, settings.msix);
     for (let vector = 0; vector < vectors; vector++)
       this.sources.push(new InterruptSource(settings.name, vector));
-    fn.writeConfig(configOffset.commandStatus, 2, command.MSE_MASK | command.BME_MASK);
+    this.powerUp();
+  }
+
+  losePower(): void {
+    this.fn.reset();
+  }
+
+  /** Firmware, or the kernel, has the function decode its BARs and send. */
+  powerUp(): void {
+    this.fn.writeConfig(configOffset.commandStatus, 2, command.MSE_MASK | command.BME_MASK);
   }
 
   #discover(): PciDevice {

@@ -110,6 +110,12 @@ export class Hardware {
     });
   }
 
+  /** As in a suspend to memory; what lies in memory stays. */
+  losePower(): void {
+    this.vtd?.reset();
+    this.amdvi?.reset();
+  }
+
   /** What firmware tells a kernel of it. */
   firmware(kdump: boolean): Firmware {
     const { vendor, firmware, x2apic } = this.settings;

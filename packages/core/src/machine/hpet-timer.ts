@@ -52,7 +52,7 @@ export class HpetTimer {
   }
 
   /** Power goes; firmware brings the timer up again with a message of its own. */
-  suspend(): void {
+  losePower(): void {
     this.#hardware.reset();
     this.#channel.write("route", firmwareRoute.data);
     this.#channel.write("route", firmwareRoute.address, 4);

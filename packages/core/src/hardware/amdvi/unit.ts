@@ -99,12 +99,20 @@ export class AmdviUnit implements RemappingUnit {
       faults: this.#faults,
       poster: new GuestPoster(state, memory, this.#guestLog, options.doorbell ?? ((): void => {}), observer),
     });
-    state.set(toWords(profile.efr, 64), wordOf("EFR"));
-    state.set(toWords(profile.efr2, 64), wordOf("EFR2"));
     this.#fixedMode = fixedMode(profile);
     this.#supported = supportedMode(profile);
     this.#enableIgnored = profile.deviations.includes("enableIgnored");
     this.#xtByCapability = profile.deviations.includes("xtByCapability");
+    this.reset();
+  }
+
+  /** Power comes: registers hold what they hold at the start, the unit is off, nothing is cached. */
+  reset(): void {
+    const state = this.#state;
+    state.fill(0);
+    state.set(toWords(this.profile.efr, 64), wordOf("EFR"));
+    state.set(toWords(this.profile.efr2, 64), wordOf("EFR2"));
+    this.#tables.invalidateAll();
     this.#refresh();
   }
 

@@ -18,7 +18,12 @@ export class OwnEvent {
     this.#control = offset >> 2;
     this.#fabric = fabric;
     this.#observer = observer;
-    state[this.#control] = control.IM_MASK;
+    this.reset();
+  }
+
+  /** Power comes: the event is masked. */
+  reset(): void {
+    this.#state[this.#control] = control.IM_MASK;
   }
 
   // vtd.fault.event: masked, the event waits in IP.

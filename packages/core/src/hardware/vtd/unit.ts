@@ -55,6 +55,8 @@ export class VtdUnit implements RemappingUnit {
   readonly #remapper: Remapper;
   readonly #observer: Observer | null;
   readonly #onViolation: (rule: RuleId) => void;
+  /** Bits of the mode that the profile alone decides. */
+  readonly #fixedMode: number;
   readonly #supported: number;
   readonly #esirtps: boolean;
   readonly #eimSupported: boolean;
@@ -78,10 +80,12 @@ export class VtdUnit implements RemappingUnit {
     this.#onViolation = options.onViolation ?? ((): void => {});
     this.#esirtps = cap.esirtps === 1;
     this.#eimSupported = ecap.eim === 1;
-    this.#supported = command.TE_MASK | command.SRTP_MASK;
-    if (ecap.qi === 1) this.#supported |= command.QIE_MASK;
-    if (ecap.ir === 1) this.#supported |= command.IRE_MASK | command.SIRTP_MASK | command.CFI_MASK;
-    if (cap.rwbf === 1) this.#supported |= command.WBF_MASK;
+    this.#supported =
+      command.TE_MASK |
+      command.SRTP_MASK |
+      (ecap.qi === 1 ? command.QIE_MASK : 0) |
+      (ecap.ir === 1 ? command.IRE_MASK | command.SIRTP_MASK | command.CFI_MASK : 0) |
+      (cap.rwbf === 1 ? command.WBF_MASK : 0);
 
     this.#cache = cached ? new EntryCache(this.#state) : undefined;
     this.#faultEvent = new OwnEvent(this.#state, registers.FECTL.offset, fabric, this.#observer);
@@ -113,16 +117,25 @@ export class VtdUnit implements RemappingUnit {
       profile,
       coherent: ecap.c === 1,
     });
-    this.#state[registers.VER.offset >> 2] = profile.version;
-    this.#state.set(toWords(profile.capability, 64), registers.CAP.offset >> 2);
-    this.#state.set(toWords(profile.extendedCapability, 64), registers.ECAP.offset >> 2);
-
     let mode = cached ? Mode.cache : 0;
     if (ecap.eimer === 1) mode |= Mode.eimRequired;
     if (ecap.irreq === 1) mode |= Mode.remappingRequired;
     if (cap.pi === 1) mode |= Mode.posting;
     for (const deviation of profile.deviations) mode |= Mode[deviation];
-    this.#state[Word.mode] = mode;
+    this.#fixedMode = mode;
+    this.reset();
+  }
+
+  /** Power comes: registers hold what they hold at the start, remapping is off, nothing is cached. */
+  reset(): void {
+    const state = this.#state;
+    state.fill(0);
+    state[registers.VER.offset >> 2] = this.profile.version;
+    state.set(toWords(this.profile.capability, 64), registers.CAP.offset >> 2);
+    state.set(toWords(this.profile.extendedCapability, 64), registers.ECAP.offset >> 2);
+    this.#faultEvent.reset();
+    this.#completionEvent.reset();
+    state[Word.mode] = this.#fixedMode;
   }
 
   interrupt(addressLow: number, data: number, requester: number): Outcome {

@@ -1,0 +1,58 @@
+import type { BlockBackend } from "../../qemu/block/backend.ts";
+import type { Device } from "../device.ts";
+import type { Machine } from "../machine.ts";
+import type { Action } from "../scenario/scenario.ts";
+
+/** What actions act on. */
+export interface Scene {
+  readonly machine: Machine;
+  /** Opens a disk image by the name that the scenario has for it. */
+  readonly openImage: (name: string) => Promise<BlockBackend>;
+  /** Takes how far a long action is. */
+  readonly progress?: ((text: string) => void) | undefined;
+  /** What the guest read was the image's, so far; null before the first read. */
+  dataEqual: boolean | null;
+}
+
+/** An action by its name. */
+export type Of<Name extends Action["do"]> = Extract<Action, { do: Name }>;
+
+/** What an action did, for the narrative: a heading, and what is to be said besides what was counted. */
+export interface Told {
+  readonly what: string;
+  readonly details: readonly string[];
+}
+
+export function told(what: string, ...details: string[]): Told {
+  return { what, details };
+}
+
+/** How many entries the devices have. */
+export function entriesPhrase({ machine }: Scene): string {
+  const { remapped, posted } = machine.entries();
+  return `entries present: ${remapped} remapped, ${posted} posted`;
+}
+
+const shownMessages = 4;
+
+/** The messages that a device was given, the first few. */
+export function messagesOf({ pci }: Device): string[] {
+  const all = pci.msi?.descriptors ?? [];
+  const shown = all.slice(0, shownMessages).map(({ index, message }) => {
+    const { addressLow, data } = message;
+    return `vector ${index}: address ${hex(addressLow >>> 0)}, data ${hex(data >>> 0)}`;
+  });
+  return all.length > shown.length ? [...shown, `and ${all.length - shown.length} more`] : shown;
+}
+
+export function count(value: number): string {
+  return value.toLocaleString("en");
+}
+
+export function plural(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+}
+
+export function hex(value: number): string {
+  return `0x${value.toString(16)}`;
+}
