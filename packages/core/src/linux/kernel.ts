@@ -12,6 +12,10 @@ import { KernelLog } from "./log.ts";
 import { PageAllocator } from "./pages.ts";
 import type { PciDevice } from "./pci/device.ts";
 import type { PostedMsi } from "./posted-msi.ts";
+import type { PostingState } from "./posting/posting-state.ts";
+import type { StepTable } from "./posting/step.ts";
+import type { VmxStepId } from "./posting/vmx-step-ids.ts";
+import { vmxPosting } from "./posting/vmx-table.ts";
 import type { IrqRemapOps, Remapping } from "./remapping.ts";
 import type { VfioDevice } from "./vfio/device.ts";
 
@@ -31,6 +35,8 @@ export interface KernelOptions {
   readonly cpuCache?: CpuCache;
   /** Takes the events of processors that the kernel drives: VM entries and exits. */
   readonly observer?: Observer;
+  /** What it does of the posting protocol on Intel's hardware, where a step is left out; all of it unless told. */
+  readonly vmxPosting?: StepTable<PostingState, VmxStepId>;
 }
 
 /**
@@ -47,6 +53,7 @@ export class Kernel {
   readonly parameters: KernelParameters;
   readonly cpuCache: CpuCache | null;
   readonly observer: Observer | null;
+  readonly vmxPosting: StepTable<PostingState, VmxStepId>;
   readonly log = new KernelLog();
   readonly irqs: IrqState;
   /** Interrupts of devices that may bypass the host, and who would take them. */
@@ -78,6 +85,7 @@ export class Kernel {
     this.firmware = options.firmware;
     this.cpuCache = options.cpuCache ?? null;
     this.observer = options.observer ?? null;
+    this.vmxPosting = options.vmxPosting ?? vmxPosting;
     this.parameters = parseCommandLine(options.commandLine ?? "", options.release);
     this.irqs = new IrqState();
   }

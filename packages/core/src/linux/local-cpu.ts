@@ -10,13 +10,18 @@ export class LocalCpu implements Cpu {
   readonly apic: CpuApic;
   readonly localApic: LocalApic;
   online = true;
+  /** IPIs that it has sent. */
+  sentIpis = 0;
 
   constructor(number: number, localApic: LocalApic) {
     this.number = number;
     this.localApic = localApic;
     this.apic = {
       eoi: () => localApic.eoi(),
-      sendIpi: (apicId, vector) => writeCommand(localApic, apicId, vector),
+      sendIpi: (apicId, vector) => {
+        this.sentIpis++;
+        writeCommand(localApic, apicId, vector);
+      },
       requested: (vector) => localApic.requests(vector),
       enableX2apic: () => enableX2apic(localApic),
     };

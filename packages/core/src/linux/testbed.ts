@@ -16,7 +16,7 @@ import type { RuleId } from "../spec/rules.ts";
 import { extendedCapability } from "../spec/vtd/registers.ts";
 import type { Firmware } from "./firmware.ts";
 import { interrupt } from "./irq/entry.ts";
-import { Kernel, type Release } from "./kernel.ts";
+import { Kernel, type KernelOptions, type Release } from "./kernel.ts";
 import { LocalCpu } from "./local-cpu.ts";
 import { PciDevice } from "./pci/device.ts";
 
@@ -30,6 +30,8 @@ export interface HostOptions {
   /** Rung by the AMD unit for a virtual CPU that runs: the host APIC id. */
   readonly doorbell?: (apicId: number) => void;
   readonly firmware?: Partial<Firmware>;
+  /** The kernel's posting protocol, where a step is left out. */
+  readonly vmxPosting?: KernelOptions["vmxPosting"];
 }
 
 const commandMemoryAndMaster = 6;
@@ -102,6 +104,7 @@ export function host(options: HostOptions = {}) {
     firmware,
     commandLine,
     ...cpuCache,
+    ...(options.vmxPosting && { vmxPosting: options.vmxPosting }),
   });
   /** A function on the bus, with bus mastering on, and the kernel's view of it. */
   const plug = (requester: number, more: Partial<PciFunctionOptions> & { alias?: number } = {}) => {

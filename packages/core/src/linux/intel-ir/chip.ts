@@ -1,5 +1,3 @@
-import { encode } from "../../spec/codec.ts";
-import { irteRemapped } from "../../spec/vtd/irte.ts";
 import { type IrqChip, type MsiMessage, setMask, type VcpuInfo } from "../irq/chip.ts";
 import type { IrqData } from "../irq/descriptor.ts";
 import { apicAckIrq } from "../irq/apic-chip.ts";
@@ -8,8 +6,12 @@ import { errno } from "../errno.ts";
 import { kernelFunction } from "../kernel-function.ts";
 import type { Kernel } from "../kernel.ts";
 import { intelAckPostedMsiIrq } from "../posted-msi.ts";
-import { modifyIrte, postedEntry } from "./irte.ts";
+import { vmxPosting } from "../posting/vmx-table.ts";
+import { FrameWord } from "../posting/words.ts";
+import { modifyIrte } from "./irte.ts";
 import { intelIrReconfigureIrte, irDataOf, writeHostEntry } from "./reconfigure.ts";
+
+const { at } = vmxPosting;
 
 /** The entry changes, the message that the device has been given does not. */
 const intelIrSetAffinity = kernelFunction(
@@ -18,7 +20,7 @@ const intelIrSetAffinity = kernelFunction(
     const parent = data.parent!;
     const result = parent.chip!.setAffinity!(k, parent, cpus, force);
     if (result < 0 || result === setMask.okDone) return result;
-    intelIrReconfigureIrte(k, data, false);
+    irDataOf(data).entry.locked(at["affinity-lock"], () => intelIrReconfigureIrte(k, data, false));
     vectorScheduleCleanup(k, data);
     return setMask.okDone;
   },
@@ -35,17 +37,20 @@ const intelIrComposeMsiMsg = kernelFunction(
 const intelIrSetVcpuAffinity = kernelFunction(
   "intel_ir_set_vcpu_affinity",
   (k: Kernel, data: IrqData, info: VcpuInfo | null): number => {
-    const { irq2iommu, entry } = irDataOf(data);
-    if (info === null) {
-      if (k.runs({ below: "6.12" })) {
-        irq2iommu.postedVcpu = false;
-        modifyIrte(k, irq2iommu, encode(irteRemapped, entry));
-      } else writeHostEntry(k, data, true);
-      return 0;
-    }
-    if (info.vendor !== "intel") return -errno.EINVAL;
-    irq2iommu.postedVcpu = true;
-    modifyIrte(k, irq2iommu, postedEntry(entry, info.vector, info.descriptor));
+    if (info?.vendor === "amd") return -errno.EINVAL;
+    const { entry } = irDataOf(data);
+    entry.pass(FrameWord.value, info === null ? 0 : 1);
+    entry.pass(FrameWord.vector, info?.vector ?? 0);
+    entry.passDescriptor(info?.descriptor ?? 0);
+    entry.locked(at["entry-lock"], (taken) => {
+      const next = entry.run(taken);
+      if (next === at["entry-test-format"]) modifyIrte(k, entry);
+      else if (k.runs({ from: "6.12" })) writeHostEntry(k, data, true);
+      else {
+        entry.run(next);
+        modifyIrte(k, entry);
+      }
+    });
     return 0;
   },
 );

@@ -1,5 +1,6 @@
 import { encode } from "../../spec/codec.ts";
 import { msiRemappableAddress, msiRemappableData } from "../../spec/msi/message.ts";
+import { irteRemapped } from "../../spec/vtd/irte.ts";
 import type { MsiMessage } from "../irq/chip.ts";
 import type { IrqData } from "../irq/descriptor.ts";
 import { type AllocInfo, busToken, type IrqDomain, type IrqDomainOps } from "../irq/domain.ts";
@@ -17,6 +18,7 @@ import { errno } from "../errno.ts";
 import { kernelFunction } from "../kernel-function.ts";
 import type { Kernel } from "../kernel.ts";
 import { postedMsiEnabled } from "../posting-capability.ts";
+import { vmxPosting } from "../posting/vmx-table.ts";
 import { intelIrChip, intelIrChipPostMsi } from "./chip.ts";
 import {
   clearEntries,
@@ -29,6 +31,7 @@ import {
   setIoapicSid,
   setMsiSid,
 } from "./irte.ts";
+import { LiveEntry } from "./live-entry.ts";
 import { intelIrReconfigureIrte, irDataOf } from "./reconfigure.ts";
 import { destinationField, intelRemapping } from "./remapping-state.ts";
 import { unitFor } from "./scope.ts";
@@ -51,7 +54,8 @@ function postsMsis(k: Kernel, info: AllocInfo): boolean {
 const prepareEntry = kernelFunction(
   "intel_irq_remapping_prepare_irte",
   (k: Kernel, data: IrqData, irData: IntelIrData, info: AllocInfo): void => {
-    const { entry, irq2iommu } = irData;
+    const { irq2iommu } = irData;
+    const entry: HostEntry = {};
     const remapping = intelRemapping(k);
     const { vector, destination } = vectorConfig(data);
     prepareIrte(entry, {
@@ -76,6 +80,7 @@ const prepareEntry = kernelFunction(
         break;
       default:
     }
+    irData.entry.keep(encode(irteRemapped, entry));
   },
 );
 
@@ -110,10 +115,9 @@ const intelIrqRemappingAlloc = kernelFunction(
     }
     const chip = postsMsis(k, info) ? intelIrChipPostMsi : intelIrChip;
     for (let i = 0; i < count; i++) {
-      const entry: HostEntry = {};
       const irData: IntelIrData = {
         irq2iommu: { ...first, subHandle: i },
-        entry,
+        entry: new LiveEntry(k, first.iommu, first.index + i),
         message: remappableMessage(first.index, subHandleOf(info, i)),
       };
       const hwirq = first.index * 0x1_0000 + i;
@@ -142,9 +146,9 @@ const intelIrqRemappingActivate = kernelFunction(
 const intelIrqRemappingDeactivate = kernelFunction(
   "intel_irq_remapping_deactivate",
   (k: Kernel, _domain: IrqDomain, data: IrqData): void => {
-    const { irq2iommu } = irDataOf(data);
-    irq2iommu.postedVcpu = false;
-    modifyIrte(k, irq2iommu, 0n);
+    const { entry } = irDataOf(data);
+    entry.run(vmxPosting.at["entry-clear"]);
+    modifyIrte(k, entry);
   },
 );
 

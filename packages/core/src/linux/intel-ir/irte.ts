@@ -1,10 +1,13 @@
-import { decode, encode, type Value } from "../../spec/codec.ts";
-import { irtePosted, irteRemapped } from "../../spec/vtd/irte.ts";
+import type { Value } from "../../spec/codec.ts";
+import type { irteRemapped } from "../../spec/vtd/irte.ts";
 import type { MsiMessage } from "../irq/chip.ts";
 import type { RequesterTopology } from "../irq/domain.ts";
 import { kernelFunction } from "../kernel-function.ts";
 import type { Kernel } from "../kernel.ts";
-import { exchange, invalidate, readEntry, storeHigh, storeLow, writeBack } from "./live-entry.ts";
+import { FrameWord } from "../posting/words.ts";
+import { vmxPosting } from "../posting/vmx-table.ts";
+import { type LiveEntry, clearEntry } from "./live-entry.ts";
+import { qiFlushIec } from "./queue.ts";
 import type { Irq2Iommu } from "./table.ts";
 
 /** `struct irte` as the driver keeps it for the host: fields of the remapped format. */
@@ -13,8 +16,8 @@ export type HostEntry = { -readonly [Name in keyof typeof irteRemapped.fields]?:
 /** `struct intel_ir_data`: what the driver keeps for an interrupt. */
 export interface IntelIrData {
   readonly irq2iommu: Irq2Iommu;
-  /** The entry for delivery to the host; what KVM asks for never overwrites it. */
-  readonly entry: HostEntry;
+  /** The entry in the table, and what the driver keeps of it. */
+  readonly entry: LiveEntry;
   /** The remappable message, composed once: moving the interrupt does not change it. */
   readonly message: MsiMessage;
 }
@@ -89,48 +92,22 @@ function busOf(requester: number): number {
   return requester >> 8;
 }
 
-/** A posted entry, with what both formats have in common taken from the host's (`dmar_copy_shared_irte`). */
-export function postedEntry(host: HostEntry, vector: number, descriptor: number): bigint {
-  const { p = 0, fpd = 0, avail = 0, sid = 0, sq = 0, svt = 0 } = host;
-  return encode(irtePosted, { p, fpd, avail, sid, sq, svt, im: 1, urg: 0, vv: vector, pda: descriptor });
-}
-
 /**
- * Replaces an entry that the unit may be using, and has the unit forget the old one. Where either is posted, its
- * descriptor's address straddles the halves, so that all 128 bits change at once.
+ * Replaces an entry that the unit may be using by the one that is prepared in its frame, and has the unit forget the old
+ * one.
  * @returns 0, or a negative errno.
  */
-export const modifyIrte = kernelFunction(
-  "modify_irte",
-  (k: Kernel, irq2iommu: Irq2Iommu, entry: bigint): number => {
-    const { iommu } = irq2iommu;
-    const index = irq2iommu.index + irq2iommu.subHandle;
-    const old = readEntry(k, iommu, index);
-    if (isPosted(old) || isPosted(entry)) {
-      if (!exchange(k, iommu, index, old, entry))
-        throw new Error(`IRTE ${index} has changed behind the driver`);
-    } else {
-      storeLow(k, iommu, index, entry);
-      storeHigh(k, iommu, index, entry);
-    }
-    writeBack(k, iommu, index);
-    return invalidate(k, iommu, index);
-  },
-);
-
-function isPosted(entry: bigint): boolean {
-  return decode(irtePosted, entry).im === 1;
-}
+export const modifyIrte = kernelFunction("modify_irte", (_k: Kernel, entry: LiveEntry): number => {
+  entry.run(vmxPosting.at["entry-test-format"]);
+  return entry.take(FrameWord.value);
+});
 
 /** Takes the interrupt's whole block out of the table, once for its first interrupt. */
 export const clearEntries = kernelFunction("clear_entries", (k: Kernel, irq2iommu: Irq2Iommu): number => {
   const { iommu, index, mask, subHandle } = irq2iommu;
   if (subHandle !== 0) return 0;
   const end = index + 2 ** mask;
-  for (let at = index; at < end; at++) {
-    storeLow(k, iommu, at, 0n);
-    storeHigh(k, iommu, at, 0n);
-  }
+  for (let at = index; at < end; at++) clearEntry(k, iommu, at);
   iommu.table!.release(index, mask);
-  return invalidate(k, iommu, index, mask);
+  return qiFlushIec(k, iommu, index, mask);
 });

@@ -1,46 +1,100 @@
+import { toWords } from "../../spec/codec.ts";
 import { irteBytes } from "../../spec/vtd/irte.ts";
 import type { Kernel } from "../kernel.ts";
-import { load, store } from "./cached-memory.ts";
+import { type EntryPort, type EntryState, IrteWord, irteStride } from "../posting/entry-state.ts";
+import type { DriverTable } from "../posting/entry-steps.ts";
+import { vmxPosting } from "../posting/vmx-table.ts";
+import { FrameWord, frameStride } from "../posting/words.ts";
+import { load, load32, store, store32 } from "./cached-memory.ts";
 import { qiFlushIec } from "./queue.ts";
 import { type IntelIommu, flushCache } from "./unit.ts";
-
-// The steps by which a live entry changes, each atomic as the unit and other CPUs see it. Nothing else writes to an
-// entry that a device may use.
 
 /** The entry as the CPU sees it. */
 export function readEntry(k: Kernel, iommu: IntelIommu, index: number): bigint {
   return load(k, iommu.table!.addressOf(index), 128);
 }
 
-/** Stores bits 63:0. */
-export function storeLow(k: Kernel, iommu: IntelIommu, index: number, entry: bigint): void {
-  store(k, iommu.table!.addressOf(index), BigInt.asUintN(64, entry), 64);
+/** Takes an entry out of the table that nobody uses any more, by two stores. */
+export function clearEntry(k: Kernel, iommu: IntelIommu, index: number): void {
+  const address = iommu.table!.addressOf(index);
+  store(k, address, 0n, 64);
+  store(k, address + irteBytes / 2, 0n, 64);
 }
 
-/** Stores bits 127:64. */
-export function storeHigh(k: Kernel, iommu: IntelIommu, index: number, entry: bigint): void {
-  store(k, iommu.table!.addressOf(index) + irteBytes / 2, entry >> 64n, 64);
-}
+/**
+ * One interrupt's entry in the table while its unit may be using it: the state that the driver's steps of the posting
+ * protocol work on. Nothing else writes to such an entry. Whoever changes it has locked the interrupt, so that one frame
+ * is enough.
+ */
+export class LiveEntry implements EntryState {
+  readonly entries: EntryPort;
+  readonly #table: DriverTable;
+  /** The frame, and behind it the driver's words. */
+  readonly #words = new Int32Array(frameStride + irteStride);
 
-/** cmpxchg16b: all 128 bits at once. @returns whether the entry was still the one expected. */
-export function exchange(
-  k: Kernel,
-  iommu: IntelIommu,
-  index: number,
-  expected: bigint,
-  entry: bigint,
-): boolean {
-  if (readEntry(k, iommu, index) !== expected) return false;
-  store(k, iommu.table!.addressOf(index), entry, 128);
-  return true;
-}
+  constructor(k: Kernel, iommu: IntelIommu, index: number) {
+    this.#table = k.vmxPosting;
+    const address = iommu.table!.addressOf(index);
+    this.entries = {
+      read: (_entry, word) => load32(k, address + 4 * word),
+      write: (_entry, word, value) => store32(k, address + 4 * word, value),
+      writeBack: () => flushCache(k, iommu, address, irteBytes),
+      invalidate: () => qiFlushIec(k, iommu, index, 0),
+      // The wait descriptor was submitted with the invalidation, and has completed.
+      drained: () => true,
+    };
+  }
 
-/** Brings the entry to memory, for a unit that does not snoop the CPU's cache. */
-export function writeBack(k: Kernel, iommu: IntelIommu, index: number, count = 1): void {
-  flushCache(k, iommu, iommu.table!.addressOf(index), count * irteBytes);
-}
+  get(at: number): number {
+    return this.#words[at]!;
+  }
 
-/** Makes the unit forget what it has cached of 2^mask entries. @returns 0, or a negative errno. */
-export function invalidate(k: Kernel, iommu: IntelIommu, index: number, mask = 0): number {
-  return qiFlushIec(k, iommu, index, mask);
+  set(at: number, value: number): void {
+    this.#words[at] = value;
+  }
+
+  take(at: number): number {
+    const value = this.#words[at]!;
+    this.#words[at] = 0;
+    return value;
+  }
+
+  irteAt(): number {
+    return frameStride;
+  }
+
+  /** The driver's copy of the entry, as the host wants it. */
+  keep(entry: bigint): void {
+    this.#words.set(toWords(entry, 128), frameStride + IrteWord.host);
+  }
+
+  /** Does steps until a routine ends, or goes on in another. @returns the step to go on with. */
+  run(from: number): number {
+    return this.#table.run(this, 0, from);
+  }
+
+  /**
+   * Changes the entry while the interrupt's descriptor is locked, as the irq core has it.
+   * @param lock the step that locks it.
+   * @param change what comes next, given its step.
+   */
+  locked(lock: number, change: (next: number) => void): void {
+    const next = this.run(lock);
+    try {
+      change(next);
+    } finally {
+      this.run(vmxPosting.at["entry-unlock"]);
+    }
+  }
+
+  /** What a routine is called with. @param word one of {@link FrameWord}. */
+  pass(word: number, value: number): void {
+    this.#words[word] = value;
+  }
+
+  /** The address of the descriptor that the entry is to post to; 0 for none. */
+  passDescriptor(address: number): void {
+    this.#words[FrameWord.addressLow] = address | 0;
+    this.#words[FrameWord.addressHigh] = Math.floor(address / 2 ** 32);
+  }
 }

@@ -1,19 +1,21 @@
-import { encode } from "../../spec/codec.ts";
-import { irteRemapped } from "../../spec/vtd/irte.ts";
 import type { IrqData } from "../irq/descriptor.ts";
 import { vectorConfig } from "../irq/vector.ts";
 import { kernelFunction } from "../kernel-function.ts";
 import type { Kernel } from "../kernel.ts";
-import { type IntelIrData, modifyIrte, postedEntry } from "./irte.ts";
+import { vmxPosting } from "../posting/vmx-table.ts";
+import { FrameWord } from "../posting/words.ts";
+import { type IntelIrData, modifyIrte } from "./irte.ts";
+import type { LiveEntry } from "./live-entry.ts";
 import { destinationField, intelRemapping } from "./remapping-state.ts";
 
-/** The descriptor of the CPU that the interrupt goes to. */
+const { at } = vmxPosting;
+
+/** The entry posts to the CPU that the interrupt goes to. */
 const reconfigureToDescriptor = kernelFunction(
   "intel_ir_reconfigure_irte_posted",
-  (k: Kernel, data: IrqData): void => {
-    const { irq2iommu, entry } = irDataOf(data);
-    const descriptor = k.postedMsi!.descriptors[data.common.effective[0]!]!;
-    modifyIrte(k, irq2iommu, postedEntry(entry, Number(entry.v), descriptor.address));
+  (k: Kernel, entry: LiveEntry): void => {
+    entry.run(at["host-write-posted"]);
+    modifyIrte(k, entry);
   },
 );
 
@@ -25,10 +27,11 @@ export const writeHostEntry = kernelFunction(
   "__intel_ir_reconfigure_irte",
   (k: Kernel, data: IrqData, forceHost: boolean): void => {
     const { irq2iommu, entry } = irDataOf(data);
-    if (irq2iommu.postedVcpu && !forceHost) return;
-    irq2iommu.postedVcpu = false;
-    if (irq2iommu.postedMsi) reconfigureToDescriptor(k, data);
-    else modifyIrte(k, irq2iommu, encode(irteRemapped, entry));
+    const cpu = data.common.effective[0]!;
+    entry.passDescriptor(irq2iommu.postedMsi ? k.postedMsi!.descriptors[cpu]!.address : 0);
+    const next = entry.run(at[forceHost ? "host-write" : "posted-guard"]);
+    if (next === at["host-write-posted"]) reconfigureToDescriptor(k, entry);
+    else if (next === at["entry-test-format"]) modifyIrte(k, entry);
   },
 );
 
@@ -38,8 +41,9 @@ export const intelIrReconfigureIrte = kernelFunction(
   (k: Kernel, data: IrqData, forceHost: boolean): void => {
     const { entry } = irDataOf(data);
     const { vector, destination } = vectorConfig(data);
-    entry.v = vector;
-    entry.dst = destinationField(intelRemapping(k).eim, destination);
+    entry.pass(FrameWord.vector, vector);
+    entry.pass(FrameWord.value, destinationField(intelRemapping(k).eim, destination));
+    entry.run(at["affinity-copy"]);
     writeHostEntry(k, data, forceHost);
   },
 );

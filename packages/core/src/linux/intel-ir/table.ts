@@ -74,7 +74,7 @@ function alignUp(index: number, count: number): number {
   return index < 0 ? index : Math.ceil(index / count) * count;
 }
 
-/** `struct irq_2_iommu`: which entries an interrupt has, and in whose hands they are. */
+/** `struct irq_2_iommu`: which entries an interrupt has. */
 export interface Irq2Iommu {
   readonly iommu: IntelIommu;
   /** First entry of the block. */
@@ -85,8 +85,6 @@ export interface Irq2Iommu {
   readonly mask: number;
   /** The entry posts to the descriptor of a CPU of the host, while nothing else claims it. */
   postedMsi: boolean;
-  /** The entry posts to a vCPU: changes of host affinity leave it alone. */
-  postedVcpu: boolean;
 }
 
 /**
@@ -110,6 +108,6 @@ export const allocIrte = kernelFunction(
       k.log.warn(`DMAR-IR: IR${iommu.sequence}: can't allocate an IRTE`);
       return null;
     }
-    return { iommu, index, subHandle: 0, mask, postedMsi: false, postedVcpu: false };
+    return { iommu, index, subHandle: 0, mask, postedMsi: false };
   },
 );

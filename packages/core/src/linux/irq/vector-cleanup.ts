@@ -40,9 +40,14 @@ const irqExitRcuInner = kernelFunction("__irq_exit_rcu", runAction);
 const irqExitRcu = kernelFunction("irq_exit_rcu", irqExitRcuInner, { tailCalls: { __irq_exit_rcu: true } });
 const oldIrqExit = kernelFunction("irq_exit", runAction);
 
+/** CPUs whose timers have something to do. */
+export function timersDue(k: Kernel): readonly Cpu[] {
+  return k.cpus.filter(({ number }) => (k.irqs.vectors?.cleanup[number]?.size ?? 0) > 0);
+}
+
 /** Time passes: the local APIC timers fire on the CPUs where something is due. @returns on how many. */
 export function fireTimers(k: Kernel): number {
-  const due = k.cpus.filter(({ number }) => (k.irqs.vectors?.cleanup[number]?.size ?? 0) > 0);
+  const due = timersDue(k);
   for (const cpu of due) cpu.apic.sendIpi(cpu.apicId, vectors.LOCAL_TIMER);
   return due.length;
 }

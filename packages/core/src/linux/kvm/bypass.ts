@@ -4,11 +4,13 @@ import { kernelFunction } from "../kernel-function.ts";
 import type { Kernel } from "../kernel.ts";
 import { hashedPointer } from "../pointer.ts";
 import { irqPostingCapable } from "../posting-capability.ts";
+import { threadStep } from "../posting/thread-steps.ts";
 import { addressedVcpus, kvmIntrIsSingleVcpu } from "./delivery.ts";
 import type { KvmIrqfd } from "./irqfd.ts";
 import { kvmMsiToLapicIrq } from "./lapic-irq.ts";
 import type { PostingRefusal } from "./posting-refusal.ts";
 import type { MsiRoute } from "./requests.ts";
+import { vmFrame } from "./thread.ts";
 import type { Vcpu } from "./vcpu.ts";
 import type { KvmVm } from "./vm.ts";
 
@@ -106,10 +108,17 @@ function updateByGsi(k: Kernel, irqfd: KvmIrqfd, hostIrq: number, set: boolean):
   return setTarget(k, irqfd, hostIrq, set || target.vcpu === null ? target : released);
 }
 
-/** The first interrupt of a VM that may come past the host wakes its vCPUs, so that they are found when it does. */
+/** One more interrupt of the VM may come past the host: the first wakes its vCPUs, so that they are found when it does. */
 function countBypass(k: Kernel, vm: KvmVm): void {
-  vm.possibleBypassIrqs++;
-  if (vm.possibleBypassIrqs === 1) vm.ops.piStartBypass(k, vm);
+  const { state, table } = vm.protocol;
+  const next = table.run(state, vmFrame(k, vm), threadStep["assign-count"]);
+  if (next === threadStep["kick-on-assign"]) vm.ops.piStartBypass(k, vm);
+}
+
+/** One fewer may. */
+function uncountBypass(k: Kernel, vm: KvmVm): void {
+  const { state, table } = vm.protocol;
+  table.run(state, vmFrame(k, vm), threadStep["release-count"]);
 }
 
 /** @returns 0, or a negative errno: then the producer is not the irqfd's. */
@@ -122,7 +131,7 @@ export const kvmArchIrqBypassAddProducer = kernelFunction(
       ? kvmPiUpdateIrte(k, irqfd, irqfd.entry, unrouted)
       : updateByGsi(k, irqfd, producer.irq, true);
     if (result !== 0) {
-      irqfd.vm.possibleBypassIrqs--;
+      uncountBypass(k, irqfd.vm);
       irqfd.producer = null;
     }
     return result;
@@ -142,7 +151,7 @@ export const kvmArchIrqBypassDelProducer = kernelFunction(
     }
     irqfd.producer = null;
     irqfd.bypassVcpu = null;
-    irqfd.vm.possibleBypassIrqs--;
+    uncountBypass(k, irqfd.vm);
   },
 );
 

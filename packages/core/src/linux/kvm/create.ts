@@ -26,10 +26,7 @@ export const kvmCreateVm = kernelFunction("kvm_create_vm", (k: Kernel, options: 
   const index = kvm.vms.indexOf(null);
   if (index < 0) return null;
   const apicv = k.parameters.enableApicv && (options.apicv ?? true);
-  const vm = new KvmVm(name, ++kvm.created, ops, apicv, {
-    words: kvm.state.words,
-    at: kvm.state.vmAt(index),
-  });
+  const vm = new KvmVm(name, ++kvm.created, ops, apicv, { protocol: kvm.protocol, index });
   vm.x2apic = x2apic;
   vm.possibleBypassIrqs = 0;
   vm.ipiVirtualization = ipiVirtualization && apicv && x2apic && k.runs({ from: "5.19" });

@@ -74,6 +74,7 @@ const irqfdInject = kernelFunction("irqfd_inject", (k: Kernel, { vm, gsi }: KvmI
 const irqfdWakeup = kernelFunction("irqfd_wakeup", (k: Kernel, irqfd: KvmIrqfd): boolean => {
   const takes = k.runs(takesSignals);
   if (takes) eventfdRead(irqfd.eventfd);
+  if (k.kvm !== null) k.kvm.injections++;
   if (kvmArchSetIrqInatomic(k, irqfd.vm, irqfd.entry) === -errno.EAGAIN) injectLater(k, irqfd);
   return takes;
 });

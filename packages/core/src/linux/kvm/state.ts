@@ -11,6 +11,8 @@ export class KvmState {
   readonly vcpus: (Vcpu | null)[];
   /** Told of each thread that slept and may run again: the scheduler is to give it a CPU. */
   onWakeUp: ((vcpu: Vcpu) => void) | null = null;
+  /** Interrupts that irqfds brought to vCPUs, by KVM's own hand. */
+  injections = 0;
   /** VMs so far, as their numbers tell. */
   created = 0;
 

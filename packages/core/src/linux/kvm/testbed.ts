@@ -2,6 +2,8 @@ import { Thread } from "../../hardware/call-stack.ts";
 import { irqSetVcpuAffinity } from "../irq/manage.ts";
 import { kernelFunction } from "../kernel-function.ts";
 import type { Kernel } from "../kernel.ts";
+import { vmxPosting } from "../posting/vmx-table.ts";
+import { ThreadState } from "../posting/words.ts";
 import { Vcpu } from "./vcpu.ts";
 import { KvmVm, type KvmX86Ops } from "./vm.ts";
 
@@ -22,6 +24,9 @@ const updateIrte = kernelFunction(
       vcpu && { vendor: "intel", descriptor: 0x2000_0000 + 64 * vcpu.id, vector },
     ),
 );
+
+/** CPUs of the host, at most. */
+const hostCpus = 8;
 
 /** A virtual machine of a vendor that does nothing but take notes: for tests of what is common to all. */
 export function fakeVm({ vcpus = 4, x2apic = true, vendor = "intel", update }: FakeVmOptions = {}) {
@@ -48,7 +53,8 @@ export function fakeVm({ vcpus = 4, x2apic = true, vendor = "intel", update }: F
     },
     piStartBypass: () => void starts++,
   } as unknown as KvmX86Ops;
-  const vm = new KvmVm("guest", 1, ops, true);
+  const state = new ThreadState({ vcpus: 0, cpus: 0, vms: 1, entries: 0, others: hostCpus });
+  const vm = new KvmVm("guest", 1, ops, true, { protocol: { state, table: vmxPosting }, index: 0 });
   vm.x2apic = x2apic;
   for (let id = 0; id < vcpus; id++) vm.vcpus.push(new Vcpu(vm, id, id, new Thread(`CPU ${id}/KVM`)));
   return {

@@ -2,6 +2,7 @@ import type { Kernel } from "../kernel.ts";
 import { done } from "../posting/step.ts";
 import { FrameWord } from "../posting/words.ts";
 import type { Vcpu } from "./vcpu.ts";
+import type { KvmVm } from "./vm.ts";
 
 /** The thread of a vCPU does its steps until its routine ends, or goes on in another. @returns the step it goes on with. */
 export function threadRuns(k: Kernel, vcpu: Vcpu, from: number): number {
@@ -31,6 +32,14 @@ export function senderFrame(k: Kernel, slot: number): number {
   const frame = state.otherAt(k.cpu.number);
   state.set(frame + FrameWord.vcpu, slot);
   state.set(frame + FrameWord.back, done);
+  return frame;
+}
+
+/** The same, made ready for a routine about a VM. */
+export function vmFrame(k: Kernel, vm: KvmVm): number {
+  const { state } = vm.protocol;
+  const frame = state.otherAt(k.cpu.number);
+  state.set(frame + FrameWord.vm, vm.index);
   return frame;
 }
 

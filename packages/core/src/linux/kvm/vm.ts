@@ -1,7 +1,7 @@
 import type { Cpu } from "../cpu.ts";
 import type { Kernel } from "../kernel.ts";
 import type { ThreadTable } from "../posting/thread-steps.ts";
-import { type ThreadState, VmWord, vmStride } from "../posting/words.ts";
+import { type ThreadState, VmWord } from "../posting/words.ts";
 import type { ExitReason } from "./counts.ts";
 import { VmInterrupts } from "./interrupts.ts";
 import type { Vcpu } from "./vcpu.ts";
@@ -62,40 +62,50 @@ export class KvmVm {
   x2apic = true;
   /** What comes from outside: routes, irqfds, who is addressed. */
   readonly interrupts = new VmInterrupts();
-  readonly #words: Int32Array;
-  readonly #at: number;
+  readonly protocol: VendorProtocol;
+  /** Its place among the VMs of the protocol's state. */
+  readonly index: number;
 
-  /** @param words where the protocol keeps its words; a place of its own unless told. */
   constructor(
     name: string,
     id: number,
     ops: KvmX86Ops,
     apicv: boolean,
-    words: { readonly words: Int32Array; readonly at: number } = { words: new Int32Array(vmStride), at: 0 },
+    place: { readonly protocol: VendorProtocol; readonly index: number },
   ) {
     this.name = name;
     this.id = id;
     this.ops = ops;
     this.apicv = apicv;
-    this.#words = words.words;
-    this.#at = words.at;
+    this.protocol = place.protocol;
+    this.index = place.index;
+  }
+
+  #word(word: number): number {
+    const { state } = this.protocol;
+    return state.get(state.vmAt(this.index) + word);
+  }
+
+  #setWord(word: number, value: number): void {
+    const { state } = this.protocol;
+    state.set(state.vmAt(this.index) + word, value);
   }
 
   /** `kvm->arch.nr_possible_bypass_irqs` */
   get possibleBypassIrqs(): number {
-    return this.#words[this.#at + VmWord.bypass]!;
+    return this.#word(VmWord.bypass);
   }
 
   set possibleBypassIrqs(count: number) {
-    this.#words[this.#at + VmWord.bypass] = count;
+    this.#setWord(VmWord.bypass, count);
   }
 
   /** The processor posts IPIs between its vCPUs. */
   get ipiVirtualization(): boolean {
-    return this.#words[this.#at + VmWord.ipiVirtualization] !== 0;
+    return this.#word(VmWord.ipiVirtualization) !== 0;
   }
 
   set ipiVirtualization(on: boolean) {
-    this.#words[this.#at + VmWord.ipiVirtualization] = Number(on);
+    this.#setWord(VmWord.ipiVirtualization, Number(on));
   }
 }

@@ -1,27 +1,37 @@
+import * as irte from "../../spec/accessors/irte-posted.ts";
 import * as pid from "../../spec/accessors/posted-descriptor.ts";
 import { control, descriptor, harvest, setControl, setPir } from "./descriptor-words.ts";
-import { postedInterruptVector } from "./posting-state.ts";
+import { type PostingState, postedInterruptVector } from "./posting-state.ts";
 import { done } from "./step.ts";
 import type { Numbers, Steps } from "./vmx-step-ids.ts";
-import { EntryWord, FrameWord } from "./words.ts";
+import { FrameWord } from "./words.ts";
 
 export function deviceSteps(at: Numbers): Steps<"device-request" | "device-post" | "device-notify"> {
   return {
     "device-request": {
       routine: "hardware: remapping",
-      does: "The unit finds the interrupt's entry: posted, or remapped, so that the host's handler gives it to KVM.",
-      act: (state, frame) =>
-        state.get(state.entryAt(state.get(frame + FrameWord.entry)) + EntryWord.posted) !== 0
-          ? at["device-post"]
-          : at["software-set-pir"],
+      does: "The unit looks at the entry that it holds, or fetches it: an interrupt that it does not post goes to the host, whose handler gives it to KVM.",
+      act: (state, frame) => {
+        const { words } = state;
+        const entry = state.get(frame + FrameWord.entry);
+        const held = state.entries.lookUp(entry);
+        if (irte.p(words, held) === 0) return done;
+        if (irte.im(words, held) === 0) return at["software-set-pir"];
+        state.set(frame + FrameWord.vcpu, state.vcpuOf(irte.pdaLow(words, held), irte.pdaHigh(words, held)));
+        state.set(frame + FrameWord.vector, irte.vv(words, held));
+        state.set(frame + FrameWord.value, irte.urg(words, held));
+        state.entries.inHand(entry, 1);
+        return at["device-post"];
+      },
     },
     "device-post": {
       routine: "hardware: posting",
-      does: "In one read-modify-write the unit sets PIR, and ON if neither ON nor SN is set.",
+      does: "In one read-modify-write the unit sets PIR, and ON unless it is set, or SN is and the entry is not urgent.",
       act: (state, frame) => {
         setPir(state, frame);
         const was = control(state, frame);
-        if ((was & (pid.ON_MASK | pid.SN_MASK)) !== 0) return done;
+        const quiet = state.take(frame + FrameWord.value) === 0 ? pid.ON_MASK | pid.SN_MASK : pid.ON_MASK;
+        if ((was & quiet) !== 0) return posted(state, frame);
         setControl(state, frame, was | pid.ON_MASK);
         state.set(frame + FrameWord.part, pid.nvOf(was));
         state.set(frame + FrameWord.value, pid.ndst(state.descriptors, descriptor(state, frame)));
@@ -33,10 +43,16 @@ export function deviceSteps(at: Numbers): Steps<"device-request" | "device-post"
       does: "The notification arrives where NDST and NV pointed when ON was set.",
       act: (state, frame) => {
         state.port.notify(state.take(frame + FrameWord.value), state.take(frame + FrameWord.part));
-        return done;
+        return posted(state, frame);
       },
     },
   };
+}
+
+/** vtd.iec.drain: the unit is through with the interrupt. */
+function posted(state: PostingState, frame: number): number {
+  state.entries.inHand(state.get(frame + FrameWord.entry), -1);
+  return done;
 }
 
 export function processorSteps(

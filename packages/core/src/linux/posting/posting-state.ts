@@ -1,5 +1,7 @@
 import * as pid from "../../spec/accessors/posted-descriptor.ts";
 import { vectors } from "../irq/vectors.ts";
+import { type EntryState, irteStride } from "./entry-state.ts";
+import { OwnEntries, ownEntryWords } from "./own-entries.ts";
 import { type Shape, type ThreadPort, ThreadState } from "./words.ts";
 
 /** What the steps of posting reach beyond what those of a thread do. */
@@ -18,26 +20,56 @@ export interface PostingPort extends ThreadPort {
 export const { POSTED_INTR: postedInterruptVector, POSTED_INTR_WAKEUP: wakeupVector } = vectors;
 
 export interface PostingOptions {
-  /** Where the descriptors are, one after the other by vCPU: in the memory of a machine, beside the other words unless told. */
-  readonly descriptors?: { readonly words: Int32Array; readonly first: number };
+  /**
+   * Where the descriptors are, one after the other by vCPU, and the physical address of the first: in the memory of a
+   * machine; beside the other words, from the first page on, unless told.
+   */
+  readonly descriptors?: { readonly words: Int32Array; readonly first: number; readonly address: number };
   /** Vectors above these multiples of 64 are never posted, so that nobody needs to look there; 4 unless told. */
   readonly quarters?: number;
 }
 
-/** The state of VMX's posting protocol: descriptors in their real layout, and what threads and CPUs share. */
-export class PostingState extends ThreadState {
+const descriptorBytes = pid.WORDS * 4;
+const firstPage = 0x1000;
+
+/**
+ * The state of VMX's posting protocol: descriptors and entries in their real layouts, and what threads and CPUs share.
+ * On a machine it has no entries: there each is its driver's own.
+ */
+export class PostingState extends ThreadState implements EntryState {
   readonly port: PostingPort;
   readonly descriptors: Int32Array;
+  readonly entries: OwnEntries;
   readonly quarters: number;
   readonly #first: number;
+  readonly #address: number;
+  readonly #irtes: number;
 
   constructor(shape: Shape, port: PostingPort, options: PostingOptions = {}) {
-    const own = options.descriptors === undefined;
-    super(shape, own ? shape.vcpus * pid.WORDS : 0);
+    const own = options.descriptors === undefined ? shape.vcpus * pid.WORDS : 0;
+    super({ ...shape, entries: 0 }, own + shape.entries * (irteStride + ownEntryWords));
     this.port = port;
     this.descriptors = options.descriptors?.words ?? this.words;
     this.#first = options.descriptors?.first ?? this.more;
+    this.#address = options.descriptors?.address ?? firstPage;
+    this.#irtes = this.more + own;
+    this.entries = new OwnEntries(this.words, this.#irtes + shape.entries * irteStride);
     this.quarters = options.quarters ?? 4;
+  }
+
+  /** Where the driver's words of an entry begin. */
+  irteAt(entry: number): number {
+    return this.#irtes + entry * irteStride;
+  }
+
+  /** The physical address of a vCPU's descriptor. */
+  addressOf(vcpu: number): number {
+    return this.#address + vcpu * descriptorBytes;
+  }
+
+  /** The vCPU whose descriptor is at an address, given as int32 halves. */
+  vcpuOf(low: number, high: number): number {
+    return ((high >>> 0) * 2 ** 32 + (low >>> 0) - this.#address) / descriptorBytes;
   }
 
   /** The first word of a vCPU's descriptor, in {@link descriptors}. */

@@ -41,6 +41,7 @@ describe("a table of steps", () => {
 describe("the table of VMX", () => {
   test("has the steps that can be left out, each with the bug that its absence was", () => {
     expect([...vmxPosting.removable].sort()).toEqual([
+      "entry-invalidate",
       "kick-on-assign",
       "ndst-update",
       "posted-guard",

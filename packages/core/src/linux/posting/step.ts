@@ -19,7 +19,10 @@ export interface Step<S> {
   readonly routine: string;
   /** What it does, in one sentence. */
   readonly does: string;
-  /** It touches nothing that others read or write: when exactly it happens, nobody can tell. */
+  /**
+   * It touches nothing that others read or write, unless they are kept out by a lock that it holds: when exactly it
+   * happens, nobody can tell.
+   */
   readonly local?: true;
   /** Only of a step that can be left out, to see what it is for. */
   readonly leftOut?: Absence;

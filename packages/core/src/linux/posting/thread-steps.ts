@@ -29,6 +29,7 @@ export const threadStepIds = [
   "kick-request",
   "kick-exit",
   "kick-notify",
+  "release-count",
 ] as const;
 
 export type ThreadStepId = (typeof threadStepIds)[number];
@@ -252,7 +253,7 @@ export function threadSteps<S extends ThreadState & WithPort>(
       routine: "kvm_arch_irq_bypass_add_producer",
       does: "The VM's count of interrupts that may bypass the host goes up.",
       act: (state, frame) => {
-        const count = state.vmAt(state.ofVcpu(frame, VcpuWord.vm)) + VmWord.bypass;
+        const count = state.vmAt(state.get(frame + FrameWord.vm)) + VmWord.bypass;
         state.set(count, state.get(count) + 1);
         return state.get(count) === 1 ? at["kick-on-assign"] : vendor.assign;
       },
@@ -271,8 +272,7 @@ export function threadSteps<S extends ThreadState & WithPort>(
       routine: "kvm_make_all_cpus_request",
       does: "The next vCPU of the VM gets the request, and is woken.",
       act: (state, frame) => {
-        const vm = state.ofVcpu(frame, VcpuWord.vm);
-        const vcpu = nextOfVm(state, vm, state.get(frame + FrameWord.part));
+        const vcpu = nextOfVm(state, state.get(frame + FrameWord.vm), state.get(frame + FrameWord.part));
         state.set(frame + FrameWord.part, vcpu);
         if (vcpu < 0) {
           state.set(frame + FrameWord.vcpu, state.take(frame + FrameWord.value));
@@ -300,6 +300,16 @@ export function threadSteps<S extends ThreadState & WithPort>(
       act: (state, frame) => {
         state.port.sendIpi(state.ofVcpu(frame, VcpuWord.cpu), vectors.CALL_FUNCTION);
         return at["kick-request"];
+      },
+    },
+
+    "release-count": {
+      routine: "kvm_arch_irq_bypass_del_producer",
+      does: "The VM's count of interrupts that may bypass the host goes down, once the entry is the host's again.",
+      act: (state, frame) => {
+        const count = state.vmAt(state.get(frame + FrameWord.vm)) + VmWord.bypass;
+        state.set(count, state.get(count) - 1);
+        return done;
       },
     },
   };

@@ -1,8 +1,9 @@
+import { driverStepIds } from "./entry-steps.ts";
 import type { PostingState } from "./posting-state.ts";
 import type { Step } from "./step.ts";
 import type { ThreadStepId } from "./thread-steps.ts";
 
-/** The steps of posting that hardware does, and those of VMX in the kernel. */
+/** The steps of posting that hardware does, those of VMX in the kernel, and those of the remapping driver. */
 export const vmxStepIds = [
   "device-request",
   "device-post",
@@ -33,11 +34,8 @@ export const vmxStepIds = [
   "software-test-mode",
   "software-notify",
   "entry-ask-posted",
-  "entry-write-posted",
   "entry-ask-remapped",
-  "entry-write-remapped",
-  "posted-guard",
-  "affinity-write",
+  ...driverStepIds,
 ] as const;
 
 export type VmxStepId = (typeof vmxStepIds)[number] | ThreadStepId;

@@ -1,5 +1,5 @@
 import { harvestSteps, softwareSteps, wakeupSteps } from "./delivery-steps.ts";
-import { entrySteps } from "./entry-steps.ts";
+import { askSteps, driverSteps } from "./entry-steps.ts";
 import { deviceSteps, processorSteps } from "./hardware-steps.ts";
 import { loadSteps } from "./load-steps.ts";
 import type { PostingState } from "./posting-state.ts";
@@ -35,7 +35,8 @@ function vmxSteps(at: Numbers): Record<VmxStepId, Step<PostingState>> {
     ...harvestSteps(at),
     ...wakeupSteps(at),
     ...softwareSteps(at),
-    ...entrySteps(at),
+    ...askSteps(at),
+    ...driverSteps(at),
   };
 }
 

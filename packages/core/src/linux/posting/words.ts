@@ -42,14 +42,12 @@ export const VmWord = {
 
 export const vmStride = 2;
 
-/** One interrupt's entry in the remapping table, as far as the protocol goes. */
+/** One interrupt's entry in the remapping table, as far as AVIC's protocol goes. */
 export const EntryWord = {
-  /** IM: the entry is in posted format. */
+  /** The entry posts to a vCPU. */
   posted: 0,
   /** What KVM asked for last. */
   asked: 1,
-  /** The driver's `posted_vcpu`. */
-  guard: 2,
 } as const;
 
 const entryStride = 4;
@@ -70,9 +68,17 @@ export const FrameWord = {
   resume: 7,
   /** The entry of the remapping table that it is about. */
   entry: 8,
+  /** Four words: what is to be written to that entry. */
+  irte: 9,
+  /** Where a descriptor is that the entry is to post to; 0 for none. */
+  addressLow: 13,
+  addressHigh: 14,
+  /** The VM that it is about. */
+  vm: 15,
 } as const;
 
-const frameStride = 16;
+/** Words of a frame. */
+export const frameStride = 16;
 
 /** How many there are of what a protocol runs between. */
 export interface Shape {

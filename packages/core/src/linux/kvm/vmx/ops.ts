@@ -93,11 +93,7 @@ const vmxPiUpdateIrte = kernelFunction(
   "vmx_pi_update_irte",
   (k: Kernel, vm: KvmVm, hostIrq: number, gsi: number, vcpu: Vcpu | null, vector: number): number => {
     if (!canPost(k, vm)) return 0;
-    const info =
-      vcpu === null
-        ? null
-        : { vendor: "intel" as const, descriptor: vmxProtocol(k).descriptorOf(vcpu.slot), vector };
-    const result = irqSetVcpuAffinity(k, hostIrq, info);
+    const result = irqSetVcpuAffinity(k, hostIrq, pi.piDataFor(k, vm, vcpu, vector));
     if (result === 0) {
       k.observer?.record(eventKinds.routed, hostIrq, vcpu?.slot ?? -1, gsi, vector, vcpu?.id ?? -1, 0);
     }

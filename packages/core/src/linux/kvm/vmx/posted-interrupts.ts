@@ -2,11 +2,12 @@ import { PostedDescriptor } from "../../../hardware/posting/descriptor.ts";
 import { kernelFunction } from "../../kernel-function.ts";
 import type { Kernel } from "../../kernel.ts";
 import type { Cpu } from "../../cpu.ts";
+import type { IntelPiData } from "../../irq/chip.ts";
 import { done } from "../../posting/step.ts";
 import { FrameWord } from "../../posting/words.ts";
 import { vmxPosting } from "../../posting/vmx-table.ts";
 import { wakeUpFrom } from "../wake.ts";
-import { senderFrame, setThreadRegister, threadRuns } from "../thread.ts";
+import { senderFrame, setThreadRegister, threadRuns, vmFrame } from "../thread.ts";
 import type { Vcpu } from "../vcpu.ts";
 import type { KvmVm } from "../vm.ts";
 import { vmxProtocol } from "./protocol.ts";
@@ -85,12 +86,25 @@ const makeAllCpusRequest = kernelFunction(
   },
 );
 
+/** What KVM asks of the driver of an entry. @param vcpu null for the host. */
+export function piDataFor(k: Kernel, vm: KvmVm, vcpu: Vcpu | null, vector: number): IntelPiData | null {
+  const { state, table } = vmxProtocol(k);
+  const frame = vmFrame(k, vm);
+  if (vcpu === null) {
+    table.run(state, frame, at["entry-ask-remapped"]);
+    return null;
+  }
+  state.set(frame + FrameWord.vcpu, vcpu.slot);
+  table.run(state, frame, at["entry-ask-posted"]);
+  const low = state.take(frame + FrameWord.addressLow) >>> 0;
+  const high = state.take(frame + FrameWord.addressHigh) >>> 0;
+  return { vendor: "intel", descriptor: high * 2 ** 32 + low, vector };
+}
+
 /** The first device of a VM: its vCPUs that sleep are to sleep as ones that devices wake. */
 export const vmxPiStartBypass = kernelFunction("vmx_pi_start_bypass", (k: Kernel, vm: KvmVm): void => {
-  const first = vm.vcpus[0];
-  if (first === undefined) return;
   const { state, table } = vmxProtocol(k);
-  const frame = senderFrame(k, first.slot);
+  const frame = vmFrame(k, vm);
   const next = table.run(state, frame, at["kick-on-assign"]);
-  if (next !== at["entry-ask-posted"]) makeAllCpusRequest(k, frame, next);
+  if (next === at["kick-request"]) makeAllCpusRequest(k, frame, next);
 });

@@ -1,11 +1,11 @@
 import { encode } from "../../../spec/codec.ts";
 import { xapicNotification } from "../../../spec/apic/vmx.ts";
+import * as xapicNdst from "../../../spec/accessors/xapic-ndst.ts";
 import * as pid from "../../../spec/accessors/posted-descriptor.ts";
 import { chunkNumber, wordInChunk } from "../../../hardware/memory.ts";
 import type { Kernel } from "../../kernel.ts";
 import { pageBytes } from "../../pages.ts";
 import { type PostingPort, PostingState } from "../../posting/posting-state.ts";
-import { vmxPosting } from "../../posting/vmx-table.ts";
 import { hostShape } from "../state.ts";
 import type { Vcpu, VirtualProcessor } from "../vcpu.ts";
 import type { VendorProtocol } from "../vm.ts";
@@ -22,7 +22,7 @@ const descriptorBytes = pid.WORDS * 4;
 /** The posting protocol of a host with VMX: descriptors in its memory, and its APICs. */
 export class VmxProtocol implements VendorProtocol {
   readonly state: PostingState;
-  readonly table = vmxPosting;
+  readonly table: Kernel["vmxPosting"];
   readonly pidPointers = new PidPointerTables();
   /** Where the descriptors are, one after the other. */
   readonly slab: number;
@@ -31,6 +31,7 @@ export class VmxProtocol implements VendorProtocol {
 
   /** @throws RangeError when there is no memory for the descriptors. */
   constructor(k: Kernel) {
+    this.table = k.vmxPosting;
     const shape = hostShape(k.cpus.length);
     // A power of two of bytes below 1 MiB, naturally aligned: all of it is in one chunk.
     this.slab = k.pages.allocate(shape.vcpus * descriptorBytes);
@@ -38,13 +39,14 @@ export class VmxProtocol implements VendorProtocol {
     const descriptors = {
       words: k.memory.writableChunk(chunkNumber(this.slab)),
       first: wordInChunk(this.slab),
+      address: this.slab,
     };
     this.state = new PostingState(shape, machinePort(k), { descriptors });
   }
 
   /** The address of a vCPU's descriptor. */
   descriptorOf(slot: number): number {
-    return this.slab + slot * descriptorBytes;
+    return this.state.addressOf(slot);
   }
 
   /** The page of a vCPU's APIC. @throws RangeError when there is no memory. */
@@ -87,7 +89,7 @@ function machinePort(k: Kernel): PostingPort {
       return (k.x2apic ? apicId : Number(encode(xapicNotification, { id: apicId }))) | 0;
     },
     // What follows is hardware's part, which the machine's units and processors do themselves.
-    notify: (ndst, vector) => k.cpu.apic.sendIpi(ndst, vector),
+    notify: (ndst, vector) => k.cpu.apic.sendIpi(k.x2apic ? ndst : xapicNdst.id(ndst), vector),
     acknowledge: (cpu) => k.cpus[cpu]!.apic.eoi(),
     request(slot, part, vectors) {
       (vcpuOf(slot).processor as RequestingProcessor).request(part, vectors);
