@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { InputError, type Parameter, type RunResult, type Scenario, runScenario } from "@intremap/core";
 import { type Io, exitStatus } from "../io.ts";
 import { paintFor, writeJson } from "../output.ts";
@@ -35,9 +36,10 @@ export async function run(
   flags: RunFlags,
   io: Io,
 ): Promise<number> {
-  if (name === undefined) return list(flags, io);
-  const file = await openScenario(name, io.stdin);
-  const values = valuesOf(rest, file.parameters, name);
+  const { scenario, options, stacks } = arranged(name === undefined ? rest : [name, ...rest], flags.stacks);
+  if (scenario === undefined) return list(options, flags, io);
+  const file = await openScenario(scenario, io.stdin);
+  const values = valuesOf(options, file.parameters, file.name);
   const first = file.read({ values });
   const beside = flags.compare ?? first.beside;
   const others = beside === undefined ? [] : [await otherOf(file, first, beside, values, io)];
@@ -45,13 +47,21 @@ export async function run(
   const timeline = flags.timeline === undefined ? undefined : new TimelineFile(flags.timeline);
   const progress = new Progress(io.stderr);
   const results: RunResult[] = [];
+  const images: ImageFile[] = [];
   try {
-    for (const { scenario, folder } of [{ scenario: first, folder: file.folder }, ...others]) {
+    for (const { scenario: one, folder } of [{ scenario: first, folder: file.folder }, ...others]) {
       results.push(
-        await runScenario(scenario, {
-          stacks: flags.stacks === undefined ? [] : flags.stacks === true ? watched : [flags.stacks],
-          openImage: (image) => ImageFile.open(folder, image),
-          progress: (text) => progress.show(() => text),
+        await runScenario(one, {
+          stacks: stacks === undefined ? [] : stacks === true ? watched : [stacks],
+          openImage: async (image) => {
+            const opened = await ImageFile.open(folder, image);
+            images.push(opened);
+            return opened;
+          },
+          progress: async (text) => {
+            progress.show(() => text);
+            await setImmediate();
+          },
           ...(timeline !== undefined && results.length === 0 && { timeline: timeline.write }),
         }),
       );
@@ -60,8 +70,12 @@ export async function run(
   } finally {
     timeline?.abandon();
     progress.clear();
+    for (const image of images) await image.close();
   }
   const [result, ...compared] = results as [RunResult, ...RunResult[]];
+  if (typeof stacks === "string" && results.every((one) => one.stacks.length === 0)) {
+    io.stderr.write(`intremap: no call of "${stacks}" was seen\n`);
+  }
   if (flags.json === true) writeJson(io, "run", { ...result, compared: compared[0] ?? null });
   else {
     const paint = paintFor(io.stdout, io.env);
@@ -72,7 +86,33 @@ export async function run(
   return results.some(({ findings }) => findings.length > 0) ? exitStatus.findings : exitStatus.clean;
 }
 
-async function list(flags: RunFlags, io: Io): Promise<number> {
+/** The scenario's name among words that may stand in any order; `--stacks NAME` without another is taken for it. */
+function arranged(
+  words: readonly string[],
+  stacks: RunFlags["stacks"],
+): { scenario: string | undefined; options: readonly string[]; stacks: RunFlags["stacks"] } {
+  const options: string[] = [];
+  let scenario: string | undefined;
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    if (!word.startsWith("--") && scenario === undefined) {
+      scenario = word;
+      continue;
+    }
+    options.push(word);
+    if (word.startsWith("--") && !word.includes("=") && i + 1 < words.length) options.push(words[++i]!);
+  }
+  if (scenario !== undefined || typeof stacks !== "string") return { scenario, options, stacks };
+  return { scenario: stacks, options, stacks: true };
+}
+
+/** @throws InputError for options, which are those of a scenario. */
+async function list(options: readonly string[], flags: RunFlags, io: Io): Promise<number> {
+  if (options.length > 0) {
+    throw new InputError(
+      `"${options.join(" ")}" without a scenario: expected a name or a file, of ${builtInScenarios().join(", ")}`,
+    );
+  }
   const scenarios: Scenario[] = [];
   for (const name of builtInScenarios()) scenarios.push((await openScenario(name, io.stdin)).read({}));
   if (flags.json === true) {
@@ -112,7 +152,10 @@ function valuesOf(
 ): Record<string, number> {
   const values: Record<string, number> = {};
   for (let i = 0; i < rest.length; i++) {
-    const [option, attached] = rest[i]!.split("=", 2) as [string, string | undefined];
+    const word = rest[i]!;
+    const equals = word.indexOf("=");
+    const option = equals < 0 ? word : word.slice(0, equals);
+    const attached = equals < 0 ? undefined : word.slice(equals + 1);
     const parameter = parameters.find(({ name }) => option === `--${name}`);
     if (parameter === undefined) {
       const known = parameters.map(({ name }) => `--${name}`).join(", ");

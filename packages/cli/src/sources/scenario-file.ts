@@ -5,10 +5,22 @@ import { InputError, type Parameter, type Scenario, type ScenarioChoice, ShapeEr
 import { readParameters, readScenario } from "@intremap/core";
 import { decodeText, readBytes } from "../input.ts";
 import type { Source } from "../io.ts";
-import { type Document, LineCounter, type Pair, isCollection, isMap, isPair, parseDocument } from "yaml";
+import {
+  type Document,
+  LineCounter,
+  type YAMLParseError,
+  type Pair,
+  isCollection,
+  isMap,
+  isPair,
+  parseDocument,
+} from "yaml";
 
 const mostBytes = 1 << 20;
 const extension = ".yaml";
+const standardInput = "standard input";
+/** Deeper than any scenario nests, and a sign of one that contains itself. */
+const mostNesting = 32;
 
 /** A scenario's text, parsed: what it declares can be asked for before it is read whole. */
 export class ScenarioFile {
@@ -21,16 +33,17 @@ export class ScenarioFile {
 
   /** @throws InputError when the text is no YAML. */
   constructor(path: string, text: string) {
-    this.name = basename(path, extension);
+    this.name = path === "-" ? standardInput : basename(path, extension);
     this.folder = dirname(path);
-    this.#path = path;
+    this.#path = path === "-" ? standardInput : path;
     this.#lines = new LineCounter();
     this.#document = parseDocument(text, {
       lineCounter: this.#lines,
       prettyErrors: false,
+      logLevel: "error",
     });
     const [error] = this.#document.errors;
-    if (error !== undefined) throw this.#at(error.pos[0], error.message);
+    if (error !== undefined) throw this.#at(error.pos[0], complaintOf(error));
   }
 
   /** @throws InputError */
@@ -44,11 +57,16 @@ export class ScenarioFile {
   }
 
   #tree(): unknown {
+    let tree: unknown;
     try {
-      return this.#document.toJS({ maxAliasCount: 100 });
+      tree = this.#document.toJS({ maxAliasCount: 100 });
     } catch (error) {
       throw this.#at(0, (error as Error).message);
     }
+    if (nestsDeeper(tree, mostNesting)) {
+      throw this.#at(0, `nested more than ${mostNesting} deep, expected a scenario`);
+    }
+    return tree;
   }
 
   #placed<T>(reading: () => T): T {
@@ -57,7 +75,9 @@ export class ScenarioFile {
     } catch (error) {
       if (!(error instanceof ShapeError)) throw error;
       const place = error.place === "scenario" || error.place === "" ? "" : `${error.place}: `;
-      throw this.#at(this.#offsetOf(keysOf(error.place)), `${place}${error.complaint}`);
+      const keys = keysOf(error.place);
+      const offset = this.#offsetOf(keys, /^unknown (key|action)/.test(error.complaint));
+      throw this.#at(offset, `${place}${error.complaint}`);
     }
   }
 
@@ -66,22 +86,37 @@ export class ScenarioFile {
     return new InputError(`${this.#path}:${line}:${col}: ${message}`);
   }
 
-  /** Where the deepest part of a place that exists begins. */
-  #offsetOf(keys: readonly (string | number)[]): number {
+  /** Where the deepest part of a place that exists begins; of the last part the key, if that is what is wrong. */
+  #offsetOf(keys: readonly (string | number)[], atKey: boolean): number {
     let node: unknown = this.#document.contents;
     let offset = 0;
-    for (const key of keys) {
+    for (const [i, key] of keys.entries()) {
       if (!isCollection(node)) break;
       const pair: Pair | undefined = isMap(node)
         ? node.items.find((item) => isPair(item) && String(item.key) === key)
         : undefined;
       if (isMap(node) && pair === undefined) break;
       const next: unknown = pair === undefined ? node.get(key, true) : pair.value;
-      offset = startOf(isCollection(next) ? (pair?.key ?? next) : (next ?? pair?.key)) ?? offset;
+      const byKey = isCollection(next) || (atKey && i === keys.length - 1);
+      offset = startOf(byKey ? (pair?.key ?? next) : (next ?? pair?.key)) ?? offset;
       node = next;
     }
     return offset;
   }
+}
+
+/** What the parser says, without what it advises programmers to do. */
+function complaintOf({ code, message }: YAMLParseError): string {
+  if (code === "MULTIPLE_DOCS") return "a second document, expected one";
+  if (message.includes("call stack")) return "nested too deep, expected a scenario";
+  return message.replaceAll(/\s*\n\s*/g, " ");
+}
+
+/** @param above the nodes that contain this one. */
+function nestsDeeper(node: unknown, depth: number, above: readonly unknown[] = []): boolean {
+  if (typeof node !== "object" || node === null) return false;
+  if (above.length === depth || above.includes(node)) return true;
+  return Object.values(node).some((one) => nestsDeeper(one, depth, [...above, node]));
 }
 
 function startOf(node: unknown): number | undefined {
@@ -91,6 +126,7 @@ function startOf(node: unknown): number | undefined {
 /** `vms.guest.vcpus[0]` as a path. */
 function keysOf(place: string): (string | number)[] {
   return place
+    .replace(/, key "(.*)"$/, ".$1")
     .split(/[.[\]]+/)
     .filter((part) => part !== "")
     .map((part) => (/^\d+$/.test(part) ? Number(part) : part));

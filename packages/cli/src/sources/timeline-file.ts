@@ -18,6 +18,7 @@ export class TimelineFile {
     } catch (error) {
       throw new InputError(`--timeline ${path}: ${reasonOf(error)}`);
     }
+    process.once("exit", this.abandon);
   }
 
   readonly write = (chunk: Uint8Array): void => {
@@ -28,18 +29,27 @@ export class TimelineFile {
     }
   };
 
-  /** The trace is whole: it takes its name. */
+  /** The trace is whole: it takes its name. @throws InputError when it cannot. */
   close(): void {
-    closeSync(this.#file);
-    this.#open = false;
-    renameSync(this.#partial, this.#path);
+    this.#end();
+    try {
+      renameSync(this.#partial, this.#path);
+    } catch (error) {
+      rmSync(this.#partial, { force: true });
+      throw new InputError(`--timeline ${this.#path}: ${reasonOf(error)}`);
+    }
   }
 
   /** Removes what there is, if it has not become whole. */
-  abandon(): void {
+  readonly abandon = (): void => {
     if (!this.#open) return;
+    this.#end();
+    rmSync(this.#partial, { force: true });
+  };
+
+  #end(): void {
     closeSync(this.#file);
     this.#open = false;
-    rmSync(this.#partial, { force: true });
+    process.off("exit", this.abandon);
   }
 }

@@ -23,8 +23,8 @@ test("the largest share comes first, with its source", () => {
   clock.charge(costs.syscall, 3);
   clock.charge(costs.vmExit);
   expect(clock.shares()).toEqual([
-    { name: "VM exit and entry", times: 1, cycles: 2000, source: costs.vmExit.source },
-    { name: "system call", times: 3, cycles: 600, source: costs.syscall.source },
+    { name: "VM exit and entry", owner: "host", times: 1, cycles: 2000, source: costs.vmExit.source },
+    { name: "system call", owner: "host", times: 3, cycles: 600, source: costs.syscall.source },
   ]);
 });
 

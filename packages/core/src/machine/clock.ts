@@ -34,9 +34,9 @@ export class Clock {
   /** What was charged, the largest share first. */
   shares(): CostShare[] {
     return costList
-      .map(({ name, cycles, source, index }) => {
+      .map(({ name, owner, cycles, source, index }) => {
         const times = this.#times[index]!;
-        return { name, times, cycles: cycles * times, source };
+        return { name, owner, times, cycles: cycles * times, source };
       })
       .filter(({ times }) => times > 0)
       .sort((left, right) => right.cycles - left.cycles);

@@ -4,6 +4,7 @@ import { Outcome } from "../hardware/delivery.ts";
 import { PciDevice } from "../linux/pci/device.ts";
 import { configOffset } from "../spec/pci/config-header.ts";
 import * as command from "../spec/accessors/pci-command-status.ts";
+import { msixEntryBytes } from "../spec/pci/msix.ts";
 import { printRequester } from "../spec/requester.ts";
 import { InterruptSource } from "./interrupt-source.ts";
 import type { DeviceSettings } from "./scenario/scenario.ts";
@@ -55,6 +56,8 @@ export class Device {
 
   /** How many vectors its driver has enabled, of whatever kernel: what the function goes on raising after a crash. */
   enabled = 0;
+  /** Interrupts that it sent with a message that the kernel did not give it, and that no unit looked at. */
+  hijacked = 0;
 
   get name(): string {
     return this.settings.name;
@@ -68,6 +71,20 @@ export class Device {
     if (unit !== undefined) unit.last = Outcome.passed;
     const sent = this.fn.signal(vector) === Signal.sent;
     if (unit !== undefined && unit.last === Outcome.blocked) source.refuse();
+    else if (sent && (unit === undefined || unit.last === Outcome.passed) && !this.#sendsAsTold(vector)) {
+      // Nothing stands between what somebody else wrote into the table and the CPUs.
+      source.refuse();
+      this.hijacked++;
+    }
     return sent;
+  }
+
+  /** Whether the function has the message that the kernel gave it. */
+  #sendsAsTold(vector: number): boolean {
+    const told = this.pci.msi?.descriptors.find(({ index }) => index === vector)?.message;
+    const { msix } = this.fn;
+    if (told === undefined || msix === undefined) return true;
+    const at = msixEntryBytes * vector;
+    return msix.readTable(at) === told.addressLow >>> 0 && msix.readTable(at + 8) === told.data >>> 0;
   }
 }

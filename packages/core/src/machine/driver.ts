@@ -9,8 +9,9 @@ export class Driver {
   readonly #k: Kernel;
   readonly #device: PciDevice;
   readonly #onInterrupt: (vector: number) => void;
-  /** Linux irq of each vector. */
+  /** Linux irq of each vector that is requested. */
   #irqs: number[] = [];
+  #allocated = false;
 
   constructor(k: Kernel, device: PciDevice, onInterrupt: (vector: number) => void) {
     this.#k = k;
@@ -31,6 +32,7 @@ export class Driver {
     const k = this.#k;
     const device = this.#device;
     succeeded(`${device.name}: pci_alloc_irq_vectors`, pciAllocIrqVectors(k, device, vectors, vectors, kind));
+    this.#allocated = true;
     for (let vector = 0; vector < vectors; vector++) {
       const irq = pciIrqVector(k, device, vector);
       const handler = (): "handled" => {
@@ -56,7 +58,8 @@ export class Driver {
 
   disable(): void {
     for (const irq of this.#irqs) freeIrq(this.#k, irq, this);
-    if (this.#irqs.length > 0) pciFreeIrqVectors(this.#k, this.#device);
+    if (this.#allocated) pciFreeIrqVectors(this.#k, this.#device);
     this.#irqs = [];
+    this.#allocated = false;
   }
 }

@@ -2,7 +2,8 @@ import { Calls } from "../hardware/call-stack.ts";
 import type { Memory } from "../hardware/memory.ts";
 import type { Cpu } from "../linux/cpu.ts";
 import type { Firmware } from "../linux/firmware.ts";
-import { interrupt } from "../linux/irq/entry.ts";
+import { interrupt, setSystemVector } from "../linux/irq/entry.ts";
+import { vectors } from "../linux/irq/vectors.ts";
 import { initVectorDomain } from "../linux/irq/vector.ts";
 import { Kernel, type Release } from "../linux/kernel.ts";
 import type { Vcpu } from "../linux/kvm/vcpu.ts";
@@ -35,6 +36,7 @@ export function bootGuest(
   const calls = new Calls({ kernel: release, user: "0" });
   const k = new Kernel({ release, memory, ram, calls, cpus, firmware: guestFirmware });
   initVectorDomain(k);
+  setSystemVector(k, vectors.RESCHEDULE, "sysvec_reschedule_ipi", () => {});
   enableIrX2apic(k);
   for (const [i, vcpu] of vcpus.entries()) {
     const cpu = cpus[i]!;

@@ -14,12 +14,14 @@ export class Logs {
 
   /** Complaints of the guests. */
   guests({ vms }: Machine): string[] {
-    return [...vms.values()].flatMap(({ guest, settings }) => {
+    const told: string[] = [];
+    for (const { guest, settings } of vms.values()) {
       const lines = this.#since(guest, true);
       const rest = lines.length - shown;
-      const first = lines.slice(0, shown).map((line) => `${settings.name}: ${line}`);
-      return rest > 0 ? [...first, `${settings.name}: and ${rest} more lines`] : first;
-    });
+      told.push(...lines.slice(0, shown).map((line) => `${settings.name}: ${line}`));
+      if (rest > 0) told.push(`${settings.name}: and ${rest} more lines`);
+    }
+    return told;
   }
 
   #since(k: Kernel, complaints = false): string[] {

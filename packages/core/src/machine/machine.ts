@@ -1,18 +1,22 @@
 import { type CallListener, Calls } from "../hardware/call-stack.ts";
+import { Outcome } from "../hardware/delivery.ts";
 import type { Observer } from "../hardware/event.ts";
 import { bootKernel } from "../linux/boot.ts";
 import { fireTimers } from "../linux/irq/vector-cleanup.ts";
 import { Kernel } from "../linux/kernel.ts";
 import type { KvmX86Ops } from "../linux/kvm/vm.ts";
 import type { Vcpu } from "../linux/kvm/vcpu.ts";
+import type { ThreadState } from "../linux/posting/words.ts";
 import { svmX86Ops } from "../linux/kvm/svm/ops.ts";
 import { vmxX86Ops } from "../linux/kvm/vmx/ops.ts";
 import type { BlockBackend } from "../qemu/block/backend.ts";
 import { ActionError } from "./action-error.ts";
 import { Clock } from "./clock.ts";
+import { costs } from "./cost.ts";
 import { Device } from "./device.ts";
 import { entriesOf } from "./entries.ts";
 import { HpetTimer } from "./hpet-timer.ts";
+import { Baseline } from "./leaks.ts";
 import { type Totals, exitsOf, totalsOf } from "./totals.ts";
 import type { VcpuCounts } from "../linux/kvm/counts.ts";
 import { Driver } from "./driver.ts";
@@ -65,10 +69,15 @@ export class Machine {
   readonly programs = new Map<Device, VfioProgram>();
   kernel: Kernel;
   hpet: HpetTimer | null = null;
+  /** What the kernel had right after its boot; null before. */
+  baseline: Baseline | null = null;
+  /** The words of every KVM that the kernel has had loaded. */
+  readonly threadStates = new Set<ThreadState>();
   /** Told of each vCPU when its VM has started. */
   onVcpu: ((vcpu: Vcpu, name: string) => void) | null = null;
   #userspaceWoken = false;
   readonly #kernels: Kernel[] = [];
+  readonly #guests: Kernel[] = [];
   readonly #vcpus: VcpuCounts[] = [];
   readonly #diskSources: InterruptSource[] = [];
   /** Interrupts that a device brought past its entries. */
@@ -86,11 +95,11 @@ export class Machine {
     });
     this.kernel = this.#newKernel(scenario.machine, false);
     this.processors = new Processors(this.kernel, this.hardware.cpus, this.hardware.apics, clock);
-    for (const [i, settings] of scenario.devices.entries()) {
+    for (const settings of scenario.devices) {
       const device = new Device(settings, this.hardware.plug(settings), this.hardware.unit);
       this.devices.set(settings.name, device);
       this.kernel.devices.push(device.pci);
-      this.#confine(device, place.buffers + i * place.bufferBytes, place.bufferBytes);
+      this.#confineToHost(device);
     }
   }
 
@@ -113,6 +122,12 @@ export class Machine {
     if (settings.confined) this.hardware.root.confine(fn.requester, [{ from, to: from + bytes }]);
   }
 
+  /** The buffers that the host has for a device. */
+  #confineToHost(device: Device): void {
+    const from = place.buffers + this.scenario.devices.indexOf(device.settings) * place.bufferBytes;
+    this.#confine(device, from, place.bufferBytes);
+  }
+
   /** @param listener null for nobody. */
   listen(listener: CallListener | null): void {
     this.calls.listener = listener;
@@ -122,14 +137,24 @@ export class Machine {
     this.#kernels.push(this.kernel);
     bootKernel(this.kernel);
     this.processors.kernel = this.kernel;
+    this.baseline = new Baseline(this.kernel, this.hardware);
     if (this.hardware.hpet !== undefined) this.hpet = new HpetTimer(this.kernel, this.hardware.hpet);
     this.settle();
   }
 
-  /** The kernel stops where it is, and another one boots in memory of its own, on hardware that goes on as it was. */
+  /**
+   * The kernel stops where it is, and another one boots in memory of its own, on hardware that goes on as it was.
+   * @throws ActionError when that has happened before.
+   */
   crash(): void {
+    if (this.#kernels.length > 1) throw new ActionError("kdump's kernel has no other to crash into");
+    // The processors leave guest mode for good; what ran there is gone with its kernel.
+    for (const { kvm } of this.vms.values()) for (const vcpu of kvm.vcpus) this.processors.place(vcpu, null);
+    this.vms.clear();
+    this.threadStates.clear();
     this.kernel = this.#newKernel(this.scenario.machine, true);
     for (const device of this.devices.values()) {
+      if (device.pci.removed) continue;
       device.forget();
       this.kernel.devices.push(device.pci);
     }
@@ -141,9 +166,8 @@ export class Machine {
   /** @throws ActionError when the VM runs already, or the host refuses it something. */
   async start(settings: VmSettings, disk: BlockBackend | null): Promise<VirtualMachine> {
     if (this.vms.has(settings.name)) throw new ActionError(`${settings.name} runs already`);
-    const ramBase = place.guests + this.vms.size * place.guestBytes;
+    const ramBase = place.guests + this.scenario.vms.indexOf(settings) * place.guestBytes;
     const devices = settings.devices.map((name) => this.device(name));
-    for (const device of devices) this.#confine(device, ramBase, place.guestBytes);
     const vm = new VirtualMachine({
       k: this.kernel,
       ops: opsOf(this.hardware.settings.vendor),
@@ -155,8 +179,11 @@ export class Machine {
       clock: this.clock,
       onWork: this.wakeUserspace,
     });
+    for (const device of devices) this.#confine(device, ramBase, place.guestBytes);
+    this.threadStates.add(this.kernel.kvm!.state);
     this.vms.set(settings.name, vm);
     if (disk !== null) this.#diskSources.push(vm.diskSource);
+    this.#guests.push(vm.guest);
     this.#vcpus.push(...vm.kvm.vcpus.map(({ counts }) => counts));
     for (const vcpu of vm.kvm.vcpus) this.onVcpu?.(vcpu, `${settings.name}/${vcpu.id}`);
     vm.settle();
@@ -164,7 +191,13 @@ export class Machine {
   }
 
   stop(name: string): void {
-    this.vm(name).stop();
+    const vm = this.vm(name);
+    vm.stop();
+    for (const one of vm.settings.devices) {
+      const device = this.device(one);
+      this.#confineToHost(device);
+      device.enabled = 0;
+    }
     this.vms.delete(name);
     this.settle();
   }
@@ -183,6 +216,19 @@ export class Machine {
   /** The VM that has a device, if one does. */
   ownerOf(device: Device): VirtualMachine | undefined {
     return [...this.vms.values()].find((vm) => vm.driverOf(device) !== undefined);
+  }
+
+  /** A device raises a vector; nobody has taken it yet. */
+  raise(device: Device, vector: number): void {
+    const { clock } = this;
+    const { unit } = this.hardware;
+    clock.charge(costs.msiWrite);
+    if (unit !== undefined) {
+      clock.charge(costs.iommuCacheHit);
+      unit.last = Outcome.passed;
+    }
+    device.raise(vector);
+    if (unit?.last === Outcome.posted) clock.charge(costs.descriptorPost);
   }
 
   /** Entries of the devices' vectors that are present, by their mode. */
@@ -214,7 +260,7 @@ export class Machine {
   rest(): void {
     this.kernel.uptime += tickSeconds;
     fireTimers(this.kernel);
-    for (const { guest } of this.vms.values()) fireTimers(guest);
+    for (const vm of this.vms.values()) vm.fireTimers();
     this.settle();
   }
 
@@ -227,8 +273,9 @@ export class Machine {
       sources,
       vcpus: this.#vcpus,
       kernels: this.#kernels,
+      guests: this.#guests,
       blocked: this.faults.total,
-      hijacked: this.hijacked,
+      hijacked: this.hijacked + [...this.devices.values()].reduce((all, { hijacked }) => all + hijacked, 0),
     });
   }
 
@@ -238,7 +285,7 @@ export class Machine {
 
   /** Everything is given back, as an orderly shutdown does. */
   takeApart(): void {
-    for (const name of [...this.vms.keys()]) this.stop(name);
+    for (const name of this.vms.keys()) this.stop(name);
     for (const program of this.programs.values()) program.close();
     for (const driver of this.drivers.values()) driver.disable();
     this.programs.clear();

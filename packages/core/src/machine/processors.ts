@@ -1,10 +1,12 @@
 import type { ApicFabric } from "../hardware/lapic/fabric.ts";
 import { interrupt } from "../linux/irq/entry.ts";
+import { vectors } from "../linux/irq/vectors.ts";
 import type { Kernel } from "../linux/kernel.ts";
 import { avicDoorbell } from "../linux/kvm/svm/doorbell.ts";
 import { vcpuSchedIn, vcpuTakesInterrupt } from "../linux/kvm/run.ts";
 import type { Vcpu } from "../linux/kvm/vcpu.ts";
 import type { LocalCpu } from "../linux/local-cpu.ts";
+import { ActionError } from "./action-error.ts";
 import type { Clock } from "./clock.ts";
 import { costs } from "./cost.ts";
 
@@ -64,6 +66,22 @@ export class Processors {
     this.call(cpu);
   }
 
+  /** A vCPU is gone: it neither has a CPU nor wants one. */
+  forget(vcpu: Vcpu): void {
+    this.place(vcpu, null);
+    const at = this.#woken.indexOf(vcpu);
+    if (at >= 0) this.#woken.splice(at, 1);
+  }
+
+  /** @throws ActionError when another vCPU has the CPU: the model's scheduler shares none. */
+  checkFree(cpu: number): void {
+    if (!this.#isFree(this.#cpus[cpu]!)) throw new ActionError(`CPU ${cpu} has a vCPU already`);
+  }
+
+  #isFree({ number }: LocalCpu): boolean {
+    return this.#running[number] === null;
+  }
+
   runningOn(cpu: number): Vcpu | null {
     return this.#running[cpu]!;
   }
@@ -86,7 +104,9 @@ export class Processors {
   }
 
   #schedule(vcpu: Vcpu): void {
-    const cpu = this.#cpus[vcpu.cpu!.number]!;
+    const before = this.#cpus[vcpu.cpu!.number]!;
+    // Where another runs meanwhile, the scheduler finds a CPU that is idle.
+    const cpu = this.#isFree(before) ? before : (this.#cpus.find((one) => this.#isFree(one)) ?? before);
     this.#clock.charge(costs.wakeup);
     this.#clock.charge(costs.contextSwitch);
     vcpuSchedIn(this.kernel, vcpu, cpu);
@@ -94,33 +114,59 @@ export class Processors {
   }
 
   #service(cpu: LocalCpu, vcpu: Vcpu | null): void {
-    const k = this.kernel;
-    if (this.#rung[cpu.number] === 1) {
-      this.#rung[cpu.number] = 0;
+    const { number, localApic } = cpu;
+    if (this.#rung[number] === 1) {
+      this.#rung[number] = 0;
       this.#clock.charge(costs.postedProcessing);
-      avicDoorbell(k, cpu.apicId);
+      avicDoorbell(this.kernel, cpu.apicId);
     }
-    const clock = this.#clock;
-    const { localApic } = cpu;
     for (let taken = 0; taken < patience; taken++) {
       if (vcpu !== null && vcpu.inGuest) {
         if (localApic.pending() < 0) return;
-        const { counts } = vcpu;
-        const { entries, interrupts } = counts;
-        vcpuTakesInterrupt(k, vcpu, cpu);
-        if (counts.entries === entries) clock.charge(costs.postedProcessing);
-        else {
-          clock.charge(costs.vmExit, counts.entries - entries);
-          clock.charge(costs.hostInterrupt);
-        }
-        clock.charge(costs.guestInterrupt, counts.interrupts - interrupts);
+        this.#interruptGuest(cpu, vcpu);
         continue;
       }
       const vector = localApic.acknowledge();
       if (vector < 0) return;
-      clock.charge(costs.hostInterrupt);
-      interrupt(k, cpu, vector);
+      this.#interruptHost(cpu, vector);
     }
-    throw new RangeError(`CPU ${cpu.number} gets no rest from its interrupts`);
+    throw new RangeError(`CPU ${number} gets no rest from its interrupts`);
+  }
+
+  #interruptGuest(cpu: LocalCpu, vcpu: Vcpu): void {
+    const clock = this.#clock;
+    const { counts } = vcpu;
+    const { entries, interrupts } = counts;
+    const injections = this.#injections;
+    const { sentIpis } = cpu;
+    vcpuTakesInterrupt(this.kernel, vcpu, cpu);
+    if (counts.entries === entries) clock.charge(costs.postedProcessing);
+    else {
+      clock.charge(costs.vmExit, counts.entries - entries);
+      clock.charge(costs.hostInterrupt);
+      clock.charge(costs.eventfdInjection, this.#injections - injections);
+      clock.charge(costs.ipi, cpu.sentIpis - sentIpis);
+    }
+    clock.charge(costs.guestInterrupt, counts.interrupts - interrupts);
+  }
+
+  #interruptHost(cpu: LocalCpu, vector: number): void {
+    const clock = this.#clock;
+    const { irqs } = this.kernel;
+    const { taken } = irqs;
+    const injections = this.#injections;
+    const { sentIpis } = cpu;
+    interrupt(this.kernel, cpu, vector);
+    if (vector === vectors.POSTED_MSI_NOTIFICATION) {
+      clock.charge(costs.postedMsi);
+      clock.charge(costs.postedMsiVector, irqs.taken - taken);
+    } else clock.charge(costs.hostInterrupt);
+    clock.charge(costs.eventfdInjection, this.#injections - injections);
+    clock.charge(costs.ipi, cpu.sentIpis - sentIpis);
+  }
+
+  /** Interrupts that KVM has brought to vCPUs by its own hand, so far. */
+  get #injections(): number {
+    return this.kernel.kvm?.injections ?? 0;
   }
 }

@@ -46,6 +46,8 @@ export interface RunResult {
   readonly hostInterrupts: number;
   /** Wake-ups of halted vCPUs by posting. */
   readonly wakeups: number;
+  /** IPIs that a handler in a guest took. */
+  readonly ipis: number;
   readonly faults: readonly FaultCount[];
   /** Present entries at the end of the script. */
   readonly remapped: number;
@@ -73,6 +75,8 @@ export interface RunResult {
 /** What one kind of work cost, as modelled. */
 export interface CostShare {
   readonly name: string;
+  /** Who is busy meanwhile: the host's software, a guest, or hardware. */
+  readonly owner: "host" | "guest" | "hardware";
   readonly times: number;
   readonly cycles: number;
   /** Where the figure comes from. */

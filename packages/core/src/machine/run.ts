@@ -24,7 +24,8 @@ export interface RunOptions {
   readonly timeline?: TraceSink;
   /** Opens a disk image by the name that the scenario has for it. */
   readonly openImage?: (name: string) => Promise<BlockBackend>;
-  readonly progress?: (text: string) => void;
+  /** Told how far a long run is; what it waits for lets others in, as a signal that ends it. */
+  readonly progress?: (text: string) => Promise<void>;
 }
 
 /** Kernels before this one were looked into with bcc's stackcount, which shows the program's frames too. */
@@ -101,7 +102,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
     dataEqual: script.dataEqual,
     log,
   };
-  const unmet = [...failures, ...unmetOf(scenario.expect, measured, machine)];
+  const unmet = [...unmetFailures(scenario.expect, failures), ...unmetOf(scenario.expect, measured, machine)];
   return {
     scenario: scenario.name,
     title: scenario.title,
@@ -132,9 +133,11 @@ function postedAt({ kernel: k }: Machine, { slot, vm }: Vcpu): number {
 const noImages = (name: string): Promise<BlockBackend> =>
   Promise.reject(new ShapeError("disk.image", `"${name}": nobody opens images here`));
 
-function settingsOf({ machine: { cpus, cmdline }, parameters }: Scenario): string {
-  void parameters;
-  return [`${cpus} CPUs`, cmdline === "" ? "no command line" : `command line "${cmdline}"`].join(", ");
+function settingsOf({ machine: { cpus, cmdline }, values }: Scenario): string {
+  const chosen = Object.entries(values).map(([name, value]) => `${name}=${value}`);
+  return [`${cpus} CPUs`, cmdline === "" ? "no command line" : `command line "${cmdline}"`, ...chosen].join(
+    ", ",
+  );
 }
 
 function modeOf({ kernel }: Machine): string[] {
@@ -145,21 +148,28 @@ function modeOf({ kernel }: Machine): string[] {
   return [remapping];
 }
 
-const phrases: readonly [keyof Totals, string][] = [
-  ["raised", "raised"],
-  ["delivered", "delivered"],
-  ["coalesced", "merged"],
-  ["blocked", "blocked"],
-  ["notifications", "notifications"],
-  ["hostInterrupts", "host interrupts"],
-  ["vmExits", "VM exits"],
-  ["wakeups", "wake-ups"],
+/** How each count is told, of one and of many. */
+const phrases: readonly [keyof Totals, string, string][] = [
+  ["raised", "raised", "raised"],
+  ["delivered", "delivered", "delivered"],
+  ["coalesced", "merged", "merged"],
+  ["lost", "waiting", "waiting"],
+  ["blocked", "blocked", "blocked"],
+  ["hijacked", "past its entry", "past their entries"],
+  ["notifications", "notification", "notifications"],
+  ["hostInterrupts", "host interrupt", "host interrupts"],
+  ["vmExits", "VM exit", "VM exits"],
+  ["wakeups", "wake-up", "wake-ups"],
+  ["ipis", "IPI taken", "IPIs taken"],
 ];
 
 function phraseOf(totals: Totals): string[] {
   const parts = phrases
-    .filter(([name]) => totals[name] !== 0)
-    .map(([name, text]) => `${totals[name].toLocaleString("en")} ${text}`);
+    .filter(([name]) => totals[name] > 0)
+    .map(([name, one, many]) => {
+      const value = totals[name];
+      return `${value.toLocaleString("en")} ${value === 1 ? one : many}`;
+    });
   return parts.length === 0 ? [] : [parts.join(", ")];
 }
 
@@ -178,6 +188,7 @@ const amounts = [
   "posted",
   "remapped",
   "wakeups",
+  "ipis",
 ] as const;
 
 const states = ["dataEqual", "x2apic", "remapping", "posting"] as const;
@@ -205,6 +216,13 @@ function unmetOf(expect: Expectation, measured: Measured, machine: Machine): str
     if (measured.log.some((printed) => printed.includes(line))) unmet.push(`the kernel printed "${line}"`);
   }
   return unmet;
+}
+
+/** Refusals that were not expected, or that did not come. */
+function unmetFailures({ fails }: Expectation, failures: readonly string[]): string[] {
+  if (fails === undefined) return [...failures];
+  const met = failures.some((failure) => failure.includes(fails));
+  return met ? [] : [...failures, `nothing was refused with "${fails}"`];
 }
 
 function meets(wanted: Expected, found: number): boolean {

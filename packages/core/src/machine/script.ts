@@ -4,7 +4,7 @@ import { diskRead, diskWrite } from "./actions/disk.ts";
 import { attack, write, writesTable } from "./actions/hostile.ts";
 import { crash, hpet, start, stop, suspend } from "./actions/lifecycle.ts";
 import type { Of, Scene, Told } from "./actions/scene.ts";
-import { halt, migrate, preempt, resume } from "./actions/vcpus.ts";
+import { halt, ipi, migrate, preempt, resume } from "./actions/vcpus.ts";
 import type { Machine } from "./machine.ts";
 import type { Action } from "./scenario/scenario.ts";
 
@@ -12,7 +12,7 @@ export type { Told };
 
 export interface ScriptOptions {
   readonly openImage: (name: string) => Promise<BlockBackend>;
-  readonly progress?: (text: string) => void;
+  readonly progress?: (text: string) => Promise<void>;
 }
 
 type Actor<Name extends Action["do"]> = (scene: Scene, action: Of<Name>) => Told | Promise<Told>;
@@ -33,6 +33,7 @@ const actors: { readonly [Name in Action["do"]]: Actor<Name> } = {
   preempt,
   "resume-vcpu": resume,
   halt,
+  ipi,
   unplug,
   "disk-read": diskRead,
   "disk-write": diskWrite,

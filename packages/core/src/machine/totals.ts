@@ -15,6 +15,8 @@ export interface Totals {
   readonly notifications: number;
   readonly hostInterrupts: number;
   readonly wakeups: number;
+  /** IPIs that a handler in a guest took. */
+  readonly ipis: number;
 }
 
 export interface Counted {
@@ -23,6 +25,8 @@ export interface Counted {
   readonly vcpus: readonly VcpuCounts[];
   /** Every kernel that has run on the machine. */
   readonly kernels: readonly Kernel[];
+  /** Every kernel that has run in a guest. */
+  readonly guests: readonly Kernel[];
   /** Requests that the unit refused. */
   readonly blocked: number;
   readonly hijacked: number;
@@ -37,7 +41,7 @@ const notificationVectors = [
 /** Interrupts of the units themselves, which no device raised. */
 const ownActions = /^(dmar|AMD-Vi)/;
 
-export function totalsOf({ sources, vcpus, kernels, blocked, hijacked }: Counted): Totals {
+export function totalsOf({ sources, vcpus, kernels, guests, blocked, hijacked }: Counted): Totals {
   return {
     raised: sum(sources, ({ raised }) => raised),
     delivered: sum(sources, ({ delivered }) => delivered),
@@ -49,6 +53,9 @@ export function totalsOf({ sources, vcpus, kernels, blocked, hijacked }: Counted
     notifications: sum(vcpus, ({ notifications }) => notifications) + sum(kernels, notificationsOf),
     hostInterrupts: sum(kernels, hostInterruptsOf),
     wakeups: sum(vcpus, ({ wakeUps }) => wakeUps),
+    ipis: sum(guests, ({ irqs }) =>
+      sum(irqs.systemVectors[vectors.RESCHEDULE]?.counts ?? [], (count) => count),
+    ),
   };
 }
 

@@ -1,5 +1,9 @@
 import { Thread } from "../hardware/call-stack.ts";
 import type { Kernel } from "../linux/kernel.ts";
+import { whyNotPosted } from "../linux/kvm/bypass.ts";
+import { type PostingRefusal, postingRefusals } from "../linux/kvm/posting-refusal.ts";
+import { timersDue } from "../linux/irq/vector-cleanup.ts";
+import { vectors } from "../linux/irq/vectors.ts";
 import { kvmCreateVcpu, kvmCreateVm, kvmDestroyVm } from "../linux/kvm/create.ts";
 import { kvmVmFile } from "../linux/kvm/file.ts";
 import { vcpuExitsToUser, vcpuRun } from "../linux/kvm/run.ts";
@@ -92,6 +96,7 @@ export class VirtualMachine {
     this.#k = k;
     this.#processors = parts.processors;
     this.#clock = parts.clock;
+    for (const cpu of settings.vcpus) this.#processors.checkFree(cpu);
     this.kvm =
       kvmCreateVm(k, { name: settings.name, ops, apicv: settings.apicv, ipiVirtualization: true }) ??
       (succeeded("KVM_CREATE_VM", -12), undefined!);
@@ -113,8 +118,13 @@ export class VirtualMachine {
       to: ramBase + ramBytes,
     });
     let slot = firstSlot;
-    for (const device of parts.devices) this.#assign(device, slot++);
-    this.#disk = parts.disk === null ? null : this.#plugDisk(parts.disk, slot);
+    try {
+      for (const device of parts.devices) this.#assign(device, slot++);
+      this.#disk = parts.disk === null ? null : this.#plugDisk(parts.disk, slot);
+    } catch (error) {
+      this.stop();
+      throw error;
+    }
   }
 
   #createVcpu(id: number, thread: Thread): void {
@@ -187,6 +197,16 @@ export class VirtualMachine {
     return this.#assigned.find((one) => one.device === device)?.driver;
   }
 
+  /** Which conditions keep interrupts of the guest's devices from being posted, and how many each. */
+  whyNotPosted(): string[] {
+    const counts = new Map<PostingRefusal, number>();
+    for (const irqfd of this.kvm.interrupts.irqfds) {
+      const refusal = whyNotPosted(this.#k, irqfd);
+      if (refusal !== null) counts.set(refusal, (counts.get(refusal) ?? 0) + 1);
+    }
+    return [...counts].map(([refusal, count]) => `${count} not posted: ${postingRefusals[refusal]}`);
+  }
+
   /** Enables a device's vectors as its driver in the guest does. @throws ActionError when the guest's kernel refuses. */
   enable(device: Device, kind: "msi" | "msix", vectors: number, cpus?: readonly number[]): void {
     this.driverOf(device)!.enable(kind, vectors, cpus);
@@ -249,13 +269,21 @@ export class VirtualMachine {
     file.release?.(this.#k);
   }
 
+  /** Timers of the guest's APICs expire: KVM, which counts their time, delivers the interrupt. */
+  fireTimers(): void {
+    for (const { number } of timersDue(this.guest)) {
+      this.kvm.ops.deliverInterrupt(this.#k, this.vcpu(number), vectors.LOCAL_TIMER);
+    }
+  }
+
   /** The process ends. */
   stop(): void {
     this.#diskDriver?.disable();
     this.#disk?.blk.unplug(this.#bus);
-    for (const { device } of [...this.#assigned]) this.unplug(device);
+    while (this.#assigned.length > 0) this.unplug(this.#assigned[0]!.device);
     this.#file.release?.(this.#k);
-    for (const vcpu of this.kvm.vcpus) this.#processors.place(vcpu, null);
+    const vcpus = [...this.kvm.vcpus];
     kvmDestroyVm(this.#k, this.kvm);
+    for (const vcpu of vcpus) this.#processors.forget(vcpu);
   }
 }

@@ -1,4 +1,5 @@
 import type { BlockBackend } from "../../qemu/block/backend.ts";
+import { type TableEntry, entriesOf } from "../entries.ts";
 import type { Device } from "../device.ts";
 import type { Machine } from "../machine.ts";
 import type { Action } from "../scenario/scenario.ts";
@@ -8,8 +9,8 @@ export interface Scene {
   readonly machine: Machine;
   /** Opens a disk image by the name that the scenario has for it. */
   readonly openImage: (name: string) => Promise<BlockBackend>;
-  /** Takes how far a long action is. */
-  readonly progress?: ((text: string) => void) | undefined;
+  /** Told how far a long action is; what it waits for lets others in. */
+  readonly progress?: ((text: string) => Promise<void>) | undefined;
   /** What the guest read was the image's, so far; null before the first read. */
   dataEqual: boolean | null;
 }
@@ -35,14 +36,26 @@ export function entriesPhrase({ machine }: Scene): string {
 
 const shownMessages = 4;
 
-/** The messages that a device was given, the first few. */
-export function messagesOf({ pci }: Device): string[] {
-  const all = pci.msi?.descriptors ?? [];
-  const shown = all.slice(0, shownMessages).map(({ index, message }) => {
-    const { addressLow, data } = message;
-    return `vector ${index}: address ${hex(addressLow >>> 0)}, data ${hex(data >>> 0)}`;
+/** The messages that a device was given, and what its entries make of them: the first few. */
+export function vectorsOf({ machine }: Scene, device: Device): string[] {
+  const entries = entriesOf(machine.hardware, device);
+  const all = (device.pci.msi?.descriptors ?? []).flatMap(({ index, message, used }) =>
+    Array.from({ length: used }, (_, i) => ({ vector: index + i, ...message, data: message.data + i })),
+  );
+  const shown = all.slice(0, shownMessages).map(({ vector, addressLow, data }, i) => {
+    const entry = entries[i];
+    const outcome = entry === undefined ? "" : `: ${entryPhrase(entry)}`;
+    return `vector ${vector}: address ${hex(addressLow >>> 0)}, data ${hex(data >>> 0)}${outcome}`;
   });
   return all.length > shown.length ? [...shown, `and ${all.length - shown.length} more`] : shown;
+}
+
+export function entryPhrase({ present, posted, vector, destination, target }: TableEntry): string {
+  if (!present) return "its entry is not present";
+  const which = `vector ${vector.toString(16).padStart(2, "0").toUpperCase()}h`;
+  return posted
+    ? `posted as ${which} to ${hex(target)}`
+    : `remapped to ${which} of destination ${hex(destination)}`;
 }
 
 export function count(value: number): string {

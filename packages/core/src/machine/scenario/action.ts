@@ -102,6 +102,12 @@ const readers: Readonly<Record<string, Reader>> = {
   preempt: (value, place, scene) => ({ do: "preempt", vcpu: vcpu(value, place, scene) }),
   "resume-vcpu": (value, place, scene) => ({ do: "resume-vcpu", vcpu: vcpu(value, place, scene) }),
   halt: (value, place, scene) => ({ do: "halt", vcpu: vcpu(value, place, scene) }),
+  ipi: (value, place, scene) => {
+    const given = record({ vcpu: text, to: whole(0, 63) }, { times: whole(1, mostTimes) })(value, place);
+    const from = vcpu(given.vcpu, `${place}.vcpu`, scene);
+    vcpu(`${from.vm}/${given.to}`, `${place}.to`, scene);
+    return { do: "ipi", vcpu: from, to: given.to, times: given.times ?? 1 };
+  },
   "disk-read": (value, place, scene) => {
     const given = record({ vm: word, sector: whole(0, 2 ** 31) }, { count: whole(1, 128) })(value, place);
     return {
@@ -140,7 +146,7 @@ export function readAction(value: unknown, place: string, scene: Scene): Action 
   if (what === undefined) throw new ShapeError(place, `nothing, expected one of ${known}`);
   if (others.length > 0)
     throw new ShapeError(`${place}.${others[0]!}`, `unknown key beside the action "${what}"`);
-  const reader = readers[what];
+  const reader = Object.hasOwn(readers, what) ? readers[what] : undefined;
   if (reader === undefined)
     throw new ShapeError(`${place}.${what}`, `unknown action, expected one of ${known}`);
   const settings = typeof value === "string" ? undefined : (value as Record<string, unknown>)[what];

@@ -1,3 +1,5 @@
+import { amdviProfileNamed, profileNames, vtdProfileNamed } from "../../hardware/profile.ts";
+import { printRequester } from "../../spec/requester.ts";
 import {
   type Shape,
   ShapeError,
@@ -50,6 +52,8 @@ const expectation: Shape<Expectation> = record(
     posted: expected,
     remapped: expected,
     wakeups: expected,
+    ipis: expected,
+    fails: text,
     faults: mapped(text, expected as Shape<never>),
     log: list(text),
     logLacks: list(text),
@@ -120,12 +124,9 @@ export interface Choice {
 export function readParameters(tree: unknown): Parameter[] {
   const { parameters } = entries(tree, "scenario");
   if (parameters === undefined) return [];
-  return table(word, parameter)(parameters, "parameters").map(([name, one]) => ({
-    name,
-    from: 1,
-    to: most,
-    ...one,
-  }));
+  return table(word, parameter)(parameters, "parameters").map(
+    ([name, { default: usual, from = 1, to = most, about }]) => ({ name, default: usual, from, to, about }),
+  );
 }
 
 /**
@@ -138,17 +139,18 @@ export function readScenario(name: string, tree: unknown, choice: Choice = {}): 
   const values = valuesOf(parameters, choice.values ?? {});
   const base = substitute(whole, values, "") as Readonly<Record<string, unknown>>;
   const variants = Object.keys(entries(base["variants"] ?? {}, "variants"));
-  if (choice.variant === undefined) return build(name, base, parameters, variants);
+  const declared = { parameters, values: Object.fromEntries(values), variants };
+  const itself = build(name, base, declared);
+  if (choice.variant === undefined) return itself;
   if (!variants.includes(choice.variant)) {
     throw new ShapeError(
       "variants",
       `there is no "${choice.variant}", expected ${variants.join(", ") || "none"}`,
     );
   }
-  build(name, base, parameters, variants);
   const variant = (base["variants"] as Record<string, Record<string, unknown>>)[choice.variant]!;
   try {
-    return build(`${name}: ${choice.variant}`, merge(base, variant), parameters, variants);
+    return build(`${name}: ${choice.variant}`, merge(base, variant), declared);
   } catch (error) {
     if (!(error instanceof ShapeError)) throw error;
     throw new ShapeError(`variants.${choice.variant}.${error.place}`, error.complaint);
@@ -208,13 +210,13 @@ function isTree(value: unknown): value is Readonly<Record<string, unknown>> {
 function build(
   name: string,
   tree: Readonly<Record<string, unknown>>,
-  parameters: readonly Parameter[],
-  variants: readonly string[],
+  declared: Pick<Scenario, "parameters" | "values" | "variants">,
 ): Scenario {
   const read = unprefixed(() => head(tree, ""));
   const settings = machineOf(read.machine);
   const devices = (read.devices ?? []).map(([one, given]) => deviceOf(one, given));
   const vms = (read.vms ?? []).map(([one, given]) => vmOf(one, given, settings.cpus, devices));
+  checkPlaces(devices);
   checkOwners(vms);
   const scene = { cpus: settings.cpus, devices, vms, hpet: settings.firmware.hpet };
   return {
@@ -222,14 +224,13 @@ function build(
     title: read.title,
     about: read.about ?? "",
     kernel: read.kernel,
-    parameters,
+    ...declared,
     machine: settings,
     devices,
     vms,
     script: read.script.map((one, i) => readAction(one, `script[${i}]`, scene)),
     expect: read.expect ?? {},
     ...(read.beside !== undefined && { beside: read.beside }),
-    variants,
   };
 }
 
@@ -254,12 +255,23 @@ function machineOf(given: ReturnType<typeof machine>): MachineSettings {
   };
   return {
     vendor: given.vendor,
-    profile: given.profile ?? (given.vendor === "intel" ? "vtd-strict" : "amdvi-strict"),
+    profile: profileOf(
+      given.vendor,
+      given.profile ?? (given.vendor === "intel" ? "vtd-strict" : "amdvi-strict"),
+    ),
     cpus: given.cpus ?? 4,
     x2apic: given.x2apic ?? true,
     cmdline: given.cmdline ?? "",
     firmware: firmwareSettings,
   };
+}
+
+/** A profile of the vendor's, by name or alias. */
+function profileOf(vendor: MachineSettings["vendor"], name: string): string {
+  const named = vendor === "intel" ? vtdProfileNamed : amdviProfileNamed;
+  if (named(name) !== undefined) return name;
+  const known = profileNames.filter((one) => named(one) !== undefined).join(", ");
+  throw new ShapeError("machine.profile", `"${name}", expected ${known}`);
 }
 
 function deviceOf(name: string, given: ReturnType<typeof device>): DeviceSettings {
@@ -287,6 +299,14 @@ function vmOf(
   for (const [i, cpu] of placed.entries()) {
     if (cpu >= cpus)
       throw new ShapeError(`vms.${name}.vcpus[${i}]`, `CPU ${cpu}, expected one of 0 to ${cpus - 1}`);
+    const first = placed.indexOf(cpu);
+    if (first < i) {
+      const complaint = `CPU ${cpu} is vCPU ${first}'s, expected a CPU for each vCPU`;
+      throw new ShapeError(
+        typeof vcpus === "number" ? `vms.${name}.vcpus` : `vms.${name}.vcpus[${i}]`,
+        complaint,
+      );
+    }
   }
   const owned = given.devices ?? [];
   for (const [i, one] of owned.entries()) {
@@ -310,6 +330,15 @@ function vmOf(
     tableMapped: given.tableMapped ?? false,
     ...(given.disk !== undefined && { disk: given.disk }),
   };
+}
+
+/** Each function has a place of its own on the bus; behind a bridge several may be seen under one id. */
+function checkPlaces(devices: readonly DeviceSettings[]): void {
+  for (const [i, { name, at }] of devices.entries()) {
+    const other = devices.slice(0, i).find((one) => one.at === at);
+    if (other === undefined) continue;
+    throw new ShapeError(`devices.${name}.at`, `${printRequester(at)} is "${other.name}"'s already`);
+  }
 }
 
 function checkOwners(vms: readonly VmSettings[]): void {

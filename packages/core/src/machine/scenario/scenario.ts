@@ -135,6 +135,8 @@ export type Action =
   | { readonly do: "preempt"; readonly vcpu: VcpuName }
   | { readonly do: "resume-vcpu"; readonly vcpu: VcpuName }
   | { readonly do: "halt"; readonly vcpu: VcpuName }
+  /** A vCPU sends a reschedule IPI to another of its VM. */
+  | { readonly do: "ipi"; readonly vcpu: VcpuName; readonly to: number; readonly times: number }
   | { readonly do: "unplug"; readonly device: string }
   | { readonly do: "disk-read"; readonly vm: string; readonly sector: number; readonly count: number }
   | { readonly do: "disk-write"; readonly vm: string; readonly sector: number; readonly text: string }
@@ -171,8 +173,12 @@ export interface Expectation {
   readonly posted?: Expected;
   readonly remapped?: Expected;
   readonly wakeups?: Expected;
+  /** IPIs that a handler in a guest took. */
+  readonly ipis?: Expected;
   /** Fault reasons (VT-d) or event codes (AMD-Vi), and how often each. */
   readonly faults?: Readonly<Record<string, Expected>>;
+  /** The action that ends the script is refused with this. */
+  readonly fails?: string;
   /** Lines that the kernel must have printed. */
   readonly log?: readonly string[];
   /** Lines that it must not have printed. */
@@ -191,6 +197,8 @@ export interface Scenario {
   /** The kernel that it follows. */
   readonly kernel: Release;
   readonly parameters: readonly Parameter[];
+  /** The parameters' values in this reading. */
+  readonly values: Readonly<Record<string, number>>;
   readonly machine: MachineSettings;
   readonly devices: readonly DeviceSettings[];
   readonly vms: readonly VmSettings[];
