@@ -130,7 +130,8 @@ for (const [title, target, ...options] of [
   ["without recording", 1e6],
   ["with the timeline on", 2e5, "timeline"],
 ]) {
-  const measure = (interrupts) => best(process.execPath, here("dist/posting.js"), scenario, interrupts, ...options);
+  const measure = (interrupts) =>
+    best(process.execPath, here("dist/posting.js"), scenario, interrupts, ...options);
   const few = measure(100_000);
   const many = measure(1_000_000);
   const speed = 1e9 / many.value;
