@@ -4,9 +4,7 @@ import { intelIrqRemapOps } from "./intel-ir/ops.ts";
 import { kernelFunction } from "./kernel-function.ts";
 import type { Kernel } from "./kernel.ts";
 import { initPostedMsi } from "./posted-msi.ts";
-import { irqPostingCapable, postedMsiEnabled } from "./posting-capability.ts";
-
-export { irqPostingCapable, postedMsiEnabled };
+import { postedMsiEnabled } from "./posting-capability.ts";
 
 export type RemapMode = "xapic" | "x2apic";
 
@@ -79,6 +77,10 @@ const tryToEnableX2apic = kernelFunction(
 
 /** Brings remapping up, as far as the machine has it, and decides on x2APIC mode with it. */
 export const enableIrX2apic = kernelFunction("enable_IR_x2apic", (k: Kernel): void => {
+  if (k.parameters.skipIoapicSetup) {
+    k.log.info("Not enabling interrupt remapping due to skipped IO-APIC setup");
+    return;
+  }
   const prepared = irqRemappingPrepare(k);
   const mode = prepared === 0 ? irqRemappingEnable(k) : prepared;
   tryToEnableX2apic(k, mode);

@@ -33,7 +33,7 @@ export interface GuestMemory {
 export interface GuestVirtioBlkOptions {
   readonly access: PciAccess;
   readonly memory: GuestMemory;
-  /** Guest physical address of memory that is the driver's, on a page boundary: {@link driverBytes} of it. */
+  /** Guest physical address of memory that is the driver's, on a page boundary: a mebibyte of it. */
   readonly workspace: number;
   /** What vector 0 is to write; without it somebody else has set MSI-X up. */
   readonly message?: MsiMessage;
@@ -59,12 +59,6 @@ const bufferBytes = 0x1_0000;
 const slotBytes = 0x1000 + bufferBytes;
 const statusOffset = blkHeaderBytes;
 const bufferOffset = 0x1000;
-
-/** The most bytes of one request. */
-export const requestLimit = bufferBytes;
-
-/** Memory that the driver needs. */
-export const driverBytes = 0x1000 + slots * slotBytes;
 
 /**
  * Guest code: a driver for a virtio block device with one queue, one MSI-X vector and a few requests at a time. It knows

@@ -9,8 +9,8 @@ import { apicUpdateIrqCfg, assignVectorLocked, clearIrqVector } from "./vector-m
 import { ApicChipData, VectorState, chipDataOf } from "./vector-state.ts";
 import { vectors } from "./vectors.ts";
 
-export { type ApicDriver, apicDriver } from "./apic-driver.ts";
-export { type VectorConfig, vectorConfig } from "./vector-state.ts";
+export { apicDriver } from "./apic-driver.ts";
+export { vectorConfig } from "./vector-state.ts";
 export { vectorScheduleCleanup } from "./vector-move.ts";
 
 /** The placeholder on the first CPU: a well-formed destination for an interrupt that must not come. */

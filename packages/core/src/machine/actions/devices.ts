@@ -1,3 +1,4 @@
+import { setMaster } from "../../linux/pci/config.ts";
 import { vfioPciRemove } from "../../linux/vfio/removal.ts";
 import { ActionError } from "../action-error.ts";
 import type { Device } from "../device.ts";
@@ -35,6 +36,7 @@ export function enable(scene: Scene, { device: name, kind, vectors, cpus }: Of<"
       machine.drivers.get(device) ??
       new Driver(machine.kernel, device.pci, (vector) => device.sources[vector]!.handle());
     machine.drivers.set(device, driver);
+    setMaster(device.pci);
     driver.enable(kind, vectors, cpus);
   } else owner.enable(device, kind, vectors, cpus);
   device.enabled = vectors;

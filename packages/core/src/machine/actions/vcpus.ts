@@ -14,7 +14,7 @@ function descriptorOf({ machine }: Scene, { vm, slot }: Vcpu): string[] {
   const { memory } = machine.hardware;
   const address = vmxProtocol(machine.kernel).descriptorOf(slot);
   const { nv, sn, on, ndst, pir } = new PostedDescriptor(memory, address).read();
-  const posted = [...pir.toString(2)].filter((bit) => bit === "1").length;
+  const posted = pir.toString(2).replaceAll("0", "").length;
   const requested = posted === 0 ? "PIR empty" : `PIR holds ${plural(posted, "vector")}`;
   return [
     `descriptor: NV ${nv.toString(16).toUpperCase()}h, SN ${sn}, ON ${on}, NDST ${hex(ndst >>> 0)}, ${requested}`,
