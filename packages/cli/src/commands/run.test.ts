@@ -1,34 +1,12 @@
-import { spawnSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { run } from "../program.ts";
 import { builtInScenarios } from "../sources/scenario-file.ts";
-import { testIo } from "../testing/test-io.ts";
-
-interface Ended {
-  readonly status: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function call(args: readonly string[], input?: string | Uint8Array): Promise<Ended> {
-  const io = testIo(input, { NO_COLOR: "1" });
-  const status = await run(["run", ...args], io);
-  return { status, out: io.out(), err: io.err() };
-}
+import { callRun, changed, goodScenario } from "../testing/run-call.ts";
 
 async function json(...args: string[]): Promise<Record<string, unknown>> {
-  const { out, err } = await call([...args, "--json"]);
+  const { out, err } = await callRun([...args, "--json"]);
   expect(err).toBe("");
   return JSON.parse(out) as Record<string, unknown>;
 }
@@ -36,29 +14,9 @@ async function json(...args: string[]): Promise<Record<string, unknown>> {
 const folder = mkdtempSync(join(tmpdir(), "intremap-run-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const good = `title: A scenario
-kernel: "7.0"
-machine: { vendor: intel, cmdline: intel_iommu=on }
-devices:
-  nic: { at: "01:00.0", msix: 2 }
-vms:
-  guest: { vcpus: [1], devices: [nic] }
-script:
-  - start: guest
-  - enable: { device: nic }
-  - interrupt: { device: nic, times: 3 }
-expect: { delivered: 6, lost: 0 }
-`;
-
-/** The same with something else in one place. */
-function bad(from: string, to: string): string {
-  expect(good.split(from)).toHaveLength(2);
-  return good.replace(from, to);
-}
-
 describe("the list of scenarios", () => {
   test("has a line for each, with its options and variants", async () => {
-    const { status, out, err } = await call([]);
+    const { status, out, err } = await callRun([]);
     expect({ status, err }).toEqual({ status: 0, err: "" });
     const [header, ...lines] = out.trimEnd().split("\n");
     expect(header).toMatch(/^scenario +kernel +options +variants +what it shows$/);
@@ -80,7 +38,7 @@ describe("the list of scenarios", () => {
   });
 
   test("is not what options without a scenario mean", async () => {
-    const { status, out, err } = await call(["--vectors", "3"]);
+    const { status, out, err } = await callRun(["--vectors", "3"]);
     expect({ status, out }).toEqual({ status: 2, out: "" });
     expect(err).toMatch(
       /^intremap: "--vectors 3" without a scenario: expected a name or a file, of affinity/,
@@ -192,7 +150,7 @@ describe("parameters", () => {
     [["--compare"], "option '--compare <other>' argument missing"],
     [["--timeline"], "option '--timeline <file>' argument missing"],
   ])("%j is one line on stderr, and status 2", async (args, message) => {
-    const { status, out, err } = await call(["vfio-msix-enable", ...args]);
+    const { status, out, err } = await callRun(["vfio-msix-enable", ...args]);
     expect({ status, out }).toEqual({ status: 2, out: "" });
     expect(err).toContain(message);
     expect(err).toMatch(/^intremap: [^\n]+\n$/);
@@ -201,7 +159,7 @@ describe("parameters", () => {
 
 describe("--compare", () => {
   test("shows the counts of both, and what the modelled work cost each", async () => {
-    const { status, out, err } = await call(["passthrough-posted", "--interrupts", "100"]);
+    const { status, out, err } = await callRun(["passthrough-posted", "--interrupts", "100"]);
     expect({ status, err }).toEqual({ status: 0, err: "" });
     expect(out).toMatch(/^ +passthrough-posted +passthrough-remapped$/m);
     expect(out).toMatch(/^notifications +400 +\d+$/m);
@@ -223,7 +181,7 @@ describe("--compare", () => {
 
 describe("--stacks", () => {
   test("prints a histogram as bpftrace does", async () => {
-    const { out } = await call(["vfio-msix-enable", "--stacks=pci_irq_vector", "--vectors", "2"]);
+    const { out } = await callRun(["vfio-msix-enable", "--stacks=pci_irq_vector", "--vectors", "2"]);
     expect(out).toMatch(/^@\[\n {4}pci_irq_vector\n(?: {4}\w+\n)+\]: \d+\n/m);
   });
 
@@ -242,79 +200,18 @@ describe("--stacks", () => {
   });
 
   test("says so of a function that nobody called", async () => {
-    const { status, err } = await call(["vfio-msix-enable", "--stacks=no_such_function"]);
+    const { status, err } = await callRun(["vfio-msix-enable", "--stacks=no_such_function"]);
     expect({ status, err }).toEqual({ status: 0, err: 'intremap: no call of "no_such_function" was seen\n' });
-  });
-});
-
-const protoc = spawnSync("protoc", ["--version"]).status === 0;
-if (!protoc) console.warn("skipped: protoc is not here, which reads traces");
-
-function file(name: string): string {
-  return join(folder, name);
-}
-
-describe("--timeline", () => {
-  test.skipIf(!protoc).each([
-    ["passthrough-posted", ["nic", "APIC 1", "guest/0", "vector f2h"]],
-    ["virtio-blk-msi", ["guest/0", "guest: CPU 0/KVM", "qemu-system-x86", "virtio_blk_rw_complete"]],
-    ["amd-avic", ["nic", "APIC 1", "guest/0", "posted"]],
-    ["vcpu-halts-and-wakes", ["APIC 1", "vector f1h", "pi_wakeup_handler"]],
-  ])("of %s is a trace that protoc reads, with %j", async (scenario, seen) => {
-    const path = file(`${scenario}.pftrace`);
-    const { status, err } = await call([scenario, "--timeline", path]);
-    expect({ status, err }).toEqual({ status: 0, err: "" });
-    const { status: read, stdout } = spawnSync("protoc", ["--decode_raw"], {
-      input: readFileSync(path),
-      maxBuffer: 1 << 28,
-    });
-    expect(read).toBe(0);
-    for (const name of seen) expect(stdout.toString()).toContain(`"${name}"`);
-  });
-
-  test("is of the first of two runs, and does not change its result", async () => {
-    const path = file("beside.pftrace");
-    const { status, out } = await call(["vfio-msix-enable", "--timeline", path]);
-    expect({ status, out }).toEqual({ status: 0, out: (await call(["vfio-msix-enable"])).out });
-    const alone = readFileSync(path);
-    await call(["vfio-msix-enable", "--timeline", path, "--compare", "hostile-device"]);
-    expect(readFileSync(path).equals(alone)).toBe(true);
-  });
-
-  test("is not there after a run that failed, and one from before is as it was", async () => {
-    const missing = bad("devices: [nic] }", "devices: [nic], disk: { image: none.img } }");
-    for (const path of [file("new.pftrace"), file("old.pftrace")]) {
-      const before = path.includes("old") ? "what was here before" : null;
-      if (before !== null) writeFileSync(path, before);
-      const { status, out, err } = await call(["-", "--timeline", path], missing);
-      expect({ status, out }).toEqual({ status: 2, out: "" });
-      expect(err).toMatch(/^intremap: none\.img: no such file\n$/);
-      expect(existsSync(path) ? readFileSync(path, "utf8") : null).toBe(before);
-    }
-    expect(readdirSync(folder).filter((name) => name.includes("partial"))).toEqual([]);
-  });
-
-  test("that cannot be written ends in one line", async () => {
-    mkdirSync(file("folder"));
-    for (const [path, message] of [
-      [file("folder"), "is a directory"],
-      ["/nowhere/trace", "no such file"],
-    ]) {
-      const { status, out, err } = await call(["vfio-msix-enable", "--timeline", path!]);
-      expect({ status, out }).toEqual({ status: 2, out: "" });
-      expect(err).toBe(`intremap: --timeline ${path}: ${message}\n`);
-    }
-    expect(existsSync(`${file("folder")}.partial`)).toBe(false);
   });
 });
 
 describe("a scenario of one's own", () => {
   test("comes from standard input, or from a file", async () => {
-    const fromInput = await call(["-"], good);
+    const fromInput = await callRun(["-"], goodScenario);
     expect(fromInput).toMatchObject({ status: 0, err: "" });
     expect(fromInput.out).toMatch(/^standard input: A scenario\nLinux 7\.0, vtd-strict/);
     const path = join(folder, "mine.yaml");
-    writeFileSync(path, good);
+    writeFileSync(path, goodScenario);
     expect(await json(path)).toMatchObject({ scenario: "mine", delivered: 6, findings: [] });
   });
 
@@ -322,124 +219,28 @@ describe("a scenario of one's own", () => {
     const path = join(folder, "disk.yaml");
     const script =
       "script:\n  - start: guest\n  - disk-read: { vm: guest, sector: 1 }\nexpect: { dataEqual: true }\n";
-    const disk = good.slice(0, good.indexOf("script:")).replace("devices: [nic]", "disk: { image: own.img }");
+    const disk = goodScenario
+      .slice(0, goodScenario.indexOf("script:"))
+      .replace("devices: [nic]", "disk: { image: own.img }");
     writeFileSync(path, disk + script);
     writeFileSync(join(folder, "own.img"), "x".repeat(1024));
-    const { status, out } = await call([path]);
+    const { status, out } = await callRun([path]);
     expect(status).toBe(0);
     expect(out).toContain(`512 bytes, the image's: "${"x".repeat(72)}…"`);
   });
 
   test("ends with status 1 and the finding when an expectation is not met", async () => {
-    const { status, out, err } = await call(["-"], bad("delivered: 6", "delivered: 7"));
+    const { status, out, err } = await callRun(["-"], changed("delivered: 6", "delivered: 7"));
     expect({ status, err }).toEqual({ status: 1, err: "" });
     expect(out).toMatch(/^finding standard input: delivered is 6, expected 7$/m);
   });
 
   test("ends with status 1 when what runs refuses an action, and says which", async () => {
-    const { status, out } = await call(
+    const { status, out } = await callRun(
       ["-"],
-      bad("  - enable: { device: nic }", "  - stop: guest\n  - stop: guest"),
+      changed("  - enable: { device: nic }", "  - stop: guest\n  - stop: guest"),
     );
     expect(status).toBe(1);
     expect(out).toMatch(/^finding standard input: stop: guest does not run$/m);
-  });
-});
-
-describe("a bad scenario is refused with its place and what was expected:", () => {
-  const cases: [string, string | Uint8Array, RegExp][] = [
-    [
-      "an unknown key",
-      bad("vendor: intel", "vendor: intel, cpuz: 3"),
-      /:3:27: machine\.cpuz: unknown key, expected vendor, profile, cpus/,
-    ],
-    [
-      "0 CPUs",
-      bad("vendor: intel", "cpus: 0, vendor: intel"),
-      /:3:18: machine\.cpus: 0, expected a whole number from 1/,
-    ],
-    [
-      "vector 300",
-      bad("times: 3", "vector: 300"),
-      /:11:39: script\[2\]\.interrupt\.vector: 300, expected one of 0 to 1$/,
-    ],
-    [
-      "a VM without a device",
-      bad("devices: [nic]", "devices: []"),
-      /:7:3: vms\.guest: has no device, expected devices or/,
-    ],
-    [
-      "a profile of the other vendor",
-      bad("vendor: intel", "vendor: intel, profile: amdvi-strict"),
-      /:3:36: machine\.profile: "amdvi-strict", expected vtd-strict, vtd-line-cache/,
-    ],
-    ["YAML that ends too early", bad("[1]", "[1"), /:7:\d+: Flow sequence/],
-    ["tabs", bad("  nic:", "\tnic:"), /:5:1: Tabs are not allowed as indentation$/],
-    ["two documents", `${good}---\n${good}`, /:13:1: a second document, expected one$/],
-    ["the same key twice", `${good}title: again\n`, /:13:1: Map keys must be unique$/],
-    ["a key that is a list", `${good}? [a, b]\n: 1\n`, /: unknown key, expected title/],
-    ["the key __proto__", `${good}__proto__: { x: 1 }\n`, /:13:1: __proto__: unknown key/],
-    [
-      "an action that every object has",
-      bad("  - start: guest", "  - toString"),
-      /:9:5: script\[0\]\.toString: unknown action/,
-    ],
-    [
-      "aliases that multiply",
-      `a: &a [${"x,".repeat(9)}]\n${["ba", "cb", "dc", "ed", "fe"]
-        .map(([to, from]) => `${to}: &${to} [${`*${from},`.repeat(9)}]\n`)
-        .join("")}`,
-      /:1:1: Excessive alias count/,
-    ],
-    [
-      "an alias of what contains it",
-      "title: &a [*a, *a]\n",
-      /:1:1: nested more than 32 deep, expected a scenario$/,
-    ],
-    [
-      "lists in lists in lists",
-      `title: ${"[".repeat(40)}${"]".repeat(40)}\n`,
-      /:1:1: nested more than 32 deep/,
-    ],
-    [
-      "too many lists in lists",
-      `title: ${"[".repeat(20_000)}`,
-      /:1:\d+: nested too deep, expected a scenario$/,
-    ],
-    [
-      "bytes that are no text",
-      Uint8Array.from({ length: 999 }, (_, i) => (i * 37) & 0xff),
-      /:\d+:\d+: .*expected an object$/,
-    ],
-    ["nothing", "", /:1:1: null, expected an object$/],
-    ["a list", "- a\n", /:1:1: \["a"\], expected an object$/],
-    ["more than can be meant", "#".repeat(2 << 20), /: more than 1 MiB, which is the most that is read$/],
-  ];
-
-  test.each(cases)("%s", async (_, text, message) => {
-    const { status, out, err } = await call(["-"], text);
-    expect({ status, out }).toEqual({ status: 2, out: "" });
-    expect(err).toMatch(/^intremap: standard input:[^\n]+\n$/);
-    expect(err.trimEnd()).toMatch(message);
-  });
-
-  test("a directory, and what is not there", async () => {
-    expect(await call([folder])).toEqual({
-      status: 2,
-      out: "",
-      err: `intremap: ${folder}: is a directory\n`,
-    });
-    const { status, out, err } = await call(["/nowhere.yaml"]);
-    expect({ status, out }).toEqual({ status: 2, out: "" });
-    expect(err).toMatch(
-      /^intremap: there is no scenario and no file "\/nowhere\.yaml": expected a file or aff[^\n]+\n$/,
-    );
-  });
-
-  test("an image that is not beside it", async () => {
-    const text = bad("devices: [nic] }", "devices: [nic], disk: { image: ../up.img } }");
-    const { status, err } = await call(["-"], text);
-    expect(status).toBe(2);
-    expect(err).toBe('intremap: image "../up.img": expected a file name, of a file beside the scenario\n');
   });
 });

@@ -142,34 +142,34 @@ test("without remapping it finds every CPU reached, with every kind of interrupt
   }
 });
 
-describe("when the device writes to its table", () => {
-  /** Random words, and such as an entry is made of. */
-  function overwrite(
-    machine: Machine,
-    written: Set<number>,
-  ): { every: number; act: (random: () => number) => void } {
-    const { base } = intelRemapping(machine.kernel).units[0]!.table!;
-    return {
-      every: 8,
-      act(random) {
-        const index = (random() >>> 8) % 48;
-        const lawful = encode(irteRemapped, {
-          p: 1,
-          v: 0x20 + ((random() >>> 8) % 0xd0),
-          dst: (random() >>> 8) % 4,
-          svt: 1,
-          sid: hostile,
-        });
-        for (let i = 0; i < 4; i++) {
-          const word = Number(BigInt.asUintN(32, lawful >> BigInt(32 * i)));
-          const value = (random() & 0xf00) === 0 ? random() >>> 0 : word;
-          const routed = machine.hardware.root.write(hostile, base + 16 * index + 4 * i, value);
-          if (routed.to === "memory") written.add(index);
-        }
-      },
-    };
-  }
+/** Random words, and such as an entry is made of. */
+function overwrite(
+  machine: Machine,
+  written: Set<number>,
+): { every: number; act: (random: () => number) => void } {
+  const { base } = intelRemapping(machine.kernel).units[0]!.table!;
+  return {
+    every: 8,
+    act(random) {
+      const index = (random() >>> 8) % 48;
+      const lawful = encode(irteRemapped, {
+        p: 1,
+        v: 0x20 + ((random() >>> 8) % 0xd0),
+        dst: (random() >>> 8) % 4,
+        svt: 1,
+        sid: hostile,
+      });
+      for (let i = 0; i < 4; i++) {
+        const word = Number(BigInt.asUintN(32, lawful >> BigInt(32 * i)));
+        const value = (random() & 0xf00) === 0 ? random() >>> 0 : word;
+        const routed = machine.hardware.root.write(hostile, base + 16 * index + 4 * i, value);
+        if (routed.to === "memory") written.add(index);
+      }
+    },
+  };
+}
 
+describe("when the device writes to its table", () => {
   test("and nothing confines its DMA, the search finds the overwritten entries", async () => {
     const { machine } = await machineWith({}, layoutOf(3, { confined: false }));
     const written = new Set<number>();

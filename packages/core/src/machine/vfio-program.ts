@@ -1,6 +1,7 @@
 import { Thread } from "../hardware/call-stack.ts";
 import { Eventfd, eventfdRead } from "../linux/eventfd.ts";
 import type { Kernel } from "../linux/kernel.ts";
+import { setMaster } from "../linux/pci/config.ts";
 import { ioctl } from "../linux/syscall.ts";
 import { type VfioFile, vfioOpenDevice } from "../linux/vfio/file.ts";
 import { succeeded } from "./action-error.ts";
@@ -24,6 +25,7 @@ export class VfioProgram {
     const file = vfioOpenDevice(k, device.pci);
     if (typeof file === "number") succeeded(`VFIO: ${device.pci.name}`, file);
     this.#file = file as VfioFile;
+    setMaster(device.pci);
   }
 
   /** @throws ActionError when VFIO refuses. */

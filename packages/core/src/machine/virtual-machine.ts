@@ -9,6 +9,7 @@ import { kvmVmFile } from "../linux/kvm/file.ts";
 import { vcpuExitsToUser, vcpuRun } from "../linux/kvm/run.ts";
 import type { Vcpu } from "../linux/kvm/vcpu.ts";
 import type { KvmVm, KvmX86Ops } from "../linux/kvm/vm.ts";
+import { setMaster } from "../linux/pci/config.ts";
 import { PciDevice } from "../linux/pci/device.ts";
 import type { File } from "../linux/syscall.ts";
 import { vfioOpenDevice } from "../linux/vfio/file.ts";
@@ -152,6 +153,8 @@ export class VirtualMachine {
       succeeded(`VFIO: ${device.pci.name}`, file);
       return;
     }
+    // VFIO has turned it off; the guest's driver turns it on, no matter when.
+    setMaster(device.pci);
     const name = device.pci.name;
     const vfio = vfioRealize(this.vmm, {
       name,

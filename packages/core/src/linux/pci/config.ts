@@ -42,6 +42,14 @@ export function setIntx(device: PciDevice, on: boolean): void {
   if (after !== before) writeConfig(device, configOffset.commandStatus, 2, after);
 }
 
+/** `pci_set_master`: the device may access memory of its own accord, and send messages. */
+export function setMaster(device: PciDevice): void {
+  const before = readConfig(device, configOffset.commandStatus, 2);
+  if (command.bme(before) === 0) {
+    writeConfig(device, configOffset.commandStatus, 2, before | command.MSE_MASK | command.BME_MASK);
+  }
+}
+
 function ones(width: Width): number {
   return 2 ** (8 * width) - 1;
 }
