@@ -28,6 +28,7 @@ const prefix = 0xfee << msiAddress.PREFIX_SHIFT;
 const firstVector = 0x10;
 const broadcast = 0xff;
 const handles = 1 << 16;
+const amdIndices = 1 << 11;
 
 /** A device writes every message that it can think of: each CPU, vector and delivery mode, and each index of a table. */
 export class Attack {
@@ -67,8 +68,11 @@ export class Attack {
 
   run(): AttackResult {
     this.#compatibility();
-    this.#remappable();
-    this.#malformed();
+    if (this.#hardware.settings.vendor === "amd") this.#indices();
+    else {
+      this.#remappable();
+      this.#malformed();
+    }
     return this.result;
   }
 
@@ -85,6 +89,11 @@ export class Attack {
         }
       }
     }
+  }
+
+  /** AMD-Vi takes the data for an index, whatever the address says. */
+  #indices(): void {
+    for (let index = 0; index < amdIndices; index++) this.#attempt(prefix, index, DeliveryMode.fixed, -1);
   }
 
   #remappable(): void {

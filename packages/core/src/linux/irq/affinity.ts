@@ -29,12 +29,22 @@ const irqSetAffinityLocked = kernelFunction(
       common.effective = [...cpus];
     } else {
       const result = irqDoSetAffinity(k, data, cpus, force);
-      if (result !== 0) return result;
+      if (result === -errno.EBUSY && !force) common.pendingMove = [...cpus];
+      else if (result !== 0) return result;
     }
     common.affinitySet = true;
     return 0;
   },
 );
+
+/** `irq_move_irq`: an interrupt has arrived that waits to be moved. Where that still cannot be, it goes on waiting. */
+export const irqMoveMaskedIrq = kernelFunction("irq_move_masked_irq", (k: Kernel, irq: number): void => {
+  const { data, common } = k.irqs.descriptors.get(irq)!;
+  const cpus = common.pendingMove;
+  if (cpus === null) return;
+  common.pendingMove = null;
+  if (irqDoSetAffinity(k, data, cpus, false) === -errno.EBUSY) common.pendingMove = cpus;
+});
 
 const irqSetAffinityInner = kernelFunction(
   "__irq_set_affinity",

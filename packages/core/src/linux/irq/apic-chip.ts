@@ -4,6 +4,7 @@ import { msiAddress, msiAddressExtended, msiData } from "../../spec/msi/message.
 import { errno } from "../errno.ts";
 import { kernelFunction } from "../kernel-function.ts";
 import type { Kernel } from "../kernel.ts";
+import { irqMoveMaskedIrq } from "./affinity.ts";
 import { apicDriver } from "./apic-driver.ts";
 import { type IrqChip, type MsiMessage, setMask } from "./chip.ts";
 import type { IrqData } from "./descriptor.ts";
@@ -11,7 +12,8 @@ import { assignVectorLocked, irqCompleteMove } from "./vector-move.ts";
 import { type VectorConfig, chipDataOf, vectorConfig } from "./vector-state.ts";
 
 /** Ends the interrupt at the local APIC: what the chip of a remapping level does too. */
-export const apicAckIrq = kernelFunction("apic_ack_irq", (k: Kernel, _data: IrqData): void => {
+export const apicAckIrq = kernelFunction("apic_ack_irq", (k: Kernel, { irq, common }: IrqData): void => {
+  if (common.pendingMove !== null) irqMoveMaskedIrq(k, irq);
   k.cpu.apic.eoi();
 });
 

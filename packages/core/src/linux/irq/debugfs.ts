@@ -44,7 +44,7 @@ export function irqDebugShow(k: Kernel, irq: number): string | undefined {
     "node:     0",
     `affinity: ${cpuList(common.affinity)}`,
     `effectiv: ${cpuList(common.effective)}`,
-    "pending:  ",
+    `pending:  ${cpuList(common.pendingMove ?? [])}`,
     ...levelLines(k, data, 0),
   ];
   return `${lines.join("\n")}\n`;

@@ -37,6 +37,8 @@ export class IrqCommon {
   canReserve = false;
   /** `IRQD_AFFINITY_ON_ACTIVATE` and friends are not modelled; what moves, moves at once. */
   inProgress = false;
+  /** CPUs that it is to move to with its next arrival, a move before not being over; null for none. */
+  pendingMove: readonly number[] | null = null;
 
   constructor(irq: number) {
     this.irq = irq;
