@@ -21,7 +21,7 @@ describe("the list of scenarios", () => {
     const [header, ...lines] = out.trimEnd().split("\n");
     expect(header).toMatch(/^scenario +kernel +options +variants +what it shows$/);
     expect(lines.map((line) => line.split(" ")[0])).toEqual(builtInScenarios());
-    expect(out).toMatch(/^hostile-device +7\.0 +- +without-remapping +A hostile device/m);
+    expect(out).toMatch(/^hostile-device +7\.0 +- +without-remapping on-amd +A hostile device/m);
     expect(out).toMatch(/^vfio-msix-enable +6\.12 +--vectors +- +A program/m);
   });
 
