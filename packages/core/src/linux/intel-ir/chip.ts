@@ -42,9 +42,9 @@ const intelIrSetVcpuAffinity = kernelFunction(
     entry.pass(FrameWord.value, info === null ? 0 : 1);
     entry.pass(FrameWord.vector, info?.vector ?? 0);
     entry.passDescriptor(info?.descriptor ?? 0);
-    entry.locked(at["entry-lock"], (taken) => {
+    entry.locked(at["irte-lock"], (taken) => {
       const next = entry.run(taken);
-      if (next === at["entry-test-format"]) modifyIrte(k, entry);
+      if (next === at["irte-test-format"]) modifyIrte(k, entry);
       else if (k.runs({ from: "6.12" })) writeHostEntry(k, data, true);
       else {
         entry.run(next);

@@ -147,7 +147,7 @@ const intelIrqRemappingDeactivate = kernelFunction(
   "intel_irq_remapping_deactivate",
   (k: Kernel, _domain: IrqDomain, data: IrqData): void => {
     const { entry } = irDataOf(data);
-    entry.run(vmxPosting.at["entry-clear"]);
+    entry.run(vmxPosting.at["irte-clear"]);
     modifyIrte(k, entry);
   },
 );

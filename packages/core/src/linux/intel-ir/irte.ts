@@ -98,7 +98,7 @@ function busOf(requester: number): number {
  * @returns 0, or a negative errno.
  */
 export const modifyIrte = kernelFunction("modify_irte", (_k: Kernel, entry: LiveEntry): number => {
-  entry.run(vmxPosting.at["entry-test-format"]);
+  entry.run(vmxPosting.at["irte-test-format"]);
   return entry.take(FrameWord.value);
 });
 

@@ -1,8 +1,8 @@
 import { toWords } from "../../spec/codec.ts";
 import { irteBytes } from "../../spec/vtd/irte.ts";
 import type { Kernel } from "../kernel.ts";
-import { type EntryPort, type EntryState, IrteWord, irteStride } from "../posting/entry-state.ts";
-import type { DriverTable } from "../posting/entry-steps.ts";
+import { type IrtePort, type IrteState, IrteWord, irteStride } from "../posting/irte-state.ts";
+import type { DriverTable } from "../posting/irte-steps.ts";
 import { vmxPosting } from "../posting/vmx-table.ts";
 import { FrameWord, frameStride } from "../posting/words.ts";
 import { load, load32, store, store32 } from "./cached-memory.ts";
@@ -26,8 +26,8 @@ export function clearEntry(k: Kernel, iommu: IntelIommu, index: number): void {
  * protocol work on. Nothing else writes to such an entry. Whoever changes it has locked the interrupt, so that one frame
  * is enough.
  */
-export class LiveEntry implements EntryState {
-  readonly entries: EntryPort;
+export class LiveEntry implements IrteState {
+  readonly irtes: IrtePort;
   readonly #table: DriverTable;
   /** The frame, and behind it the driver's words. */
   readonly #words = new Int32Array(frameStride + irteStride);
@@ -35,7 +35,7 @@ export class LiveEntry implements EntryState {
   constructor(k: Kernel, iommu: IntelIommu, index: number) {
     this.#table = k.vmxPosting;
     const address = iommu.table!.addressOf(index);
-    this.entries = {
+    this.irtes = {
       read: (_entry, word) => load32(k, address + 4 * word),
       write: (_entry, word, value) => store32(k, address + 4 * word, value),
       writeBack: () => flushCache(k, iommu, address, irteBytes),
@@ -83,7 +83,7 @@ export class LiveEntry implements EntryState {
     try {
       change(next);
     } finally {
-      this.run(vmxPosting.at["entry-unlock"]);
+      this.run(vmxPosting.at["irte-unlock"]);
     }
   }
 

@@ -14,7 +14,7 @@ const { at } = vmxPosting;
 const reconfigureToDescriptor = kernelFunction(
   "intel_ir_reconfigure_irte_posted",
   (k: Kernel, entry: LiveEntry): void => {
-    entry.run(at["host-write-posted"]);
+    entry.run(at["irte-write-host-posted"]);
     modifyIrte(k, entry);
   },
 );
@@ -29,9 +29,9 @@ export const writeHostEntry = kernelFunction(
     const { irq2iommu, entry } = irDataOf(data);
     const cpu = data.common.effective[0]!;
     entry.passDescriptor(irq2iommu.postedMsi ? k.postedMsi!.descriptors[cpu]!.address : 0);
-    const next = entry.run(at[forceHost ? "host-write" : "posted-guard"]);
-    if (next === at["host-write-posted"]) reconfigureToDescriptor(k, entry);
-    else if (next === at["entry-test-format"]) modifyIrte(k, entry);
+    const next = entry.run(at[forceHost ? "irte-write-host" : "posted-guard"]);
+    if (next === at["irte-write-host-posted"]) reconfigureToDescriptor(k, entry);
+    else if (next === at["irte-test-format"]) modifyIrte(k, entry);
   },
 );
 

@@ -9,7 +9,7 @@ export function harvestSteps(at: Numbers): Steps<"sync-test-on" | "sync-clear-on
   return {
     "sync-test-on": {
       routine: "vmx_sync_pir_to_irr",
-      does: "Without ON there is nothing in PIR that was not seen.",
+      does: "While ON is clear, PIR holds nothing that was not seen.",
       act: (state, frame) =>
         (control(state, frame) & pid.ON_MASK) === 0
           ? state.take(frame + FrameWord.back)
@@ -70,7 +70,7 @@ export function softwareSteps(
     },
     "software-set-on": {
       routine: "vmx_deliver_posted_interrupt",
-      does: "It sets ON by a test-and-set; if it was set, a notification is on its way, or the entry will look.",
+      does: "Software sets ON by a test-and-set; if it was set, a notification is on its way, or the VM entry will look.",
       act: (state, frame) => {
         const was = control(state, frame);
         setControl(state, frame, was | pid.ON_MASK);
@@ -79,7 +79,7 @@ export function softwareSteps(
     },
     "software-test-mode": {
       routine: "kvm_vcpu_trigger_posted_interrupt",
-      does: "A vCPU in guest mode needs a notification; any other finds ON when it enters, once it is awake.",
+      does: "A vCPU in guest mode needs a notification; any other finds ON at its VM entry, once it is awake.",
       act: (state, frame) => {
         if (state.ofVcpu(frame, VcpuWord.mode) === Mode.inGuest) return at["software-notify"];
         state.set(frame + FrameWord.back, done);

@@ -117,10 +117,10 @@ describe("the table's steps do what hardware does", () => {
         poster.post(unit, address | 0, Math.floor(address / 2 ** 32), vector, urgent);
         const table = bench(mode, has);
         const entry = encode(irtePosted, { p: 1, im: 1, urg: Number(urgent), vv: vector, pda: address });
-        for (const [i, word] of toWords(entry, 128).entries()) table.state.entries.write(0, i, word);
+        for (const [i, word] of toWords(entry, 128).entries()) table.state.irtes.write(0, i, word);
         table.run(vmxPosting.at["device-request"]);
         expect(table.seen()).toEqual(model.seen());
-        expect(table.state.entries.drained(0)).toBe(true);
+        expect(table.state.irtes.drained(0)).toBe(true);
       }),
       runs,
     );

@@ -10,23 +10,23 @@ export function deviceSteps(at: Numbers): Steps<"device-request" | "device-post"
   return {
     "device-request": {
       routine: "hardware: remapping",
-      does: "The unit looks at the entry that it holds, or fetches it: an interrupt that it does not post goes to the host, whose handler gives it to KVM.",
+      does: "The unit finds the interrupt's IRTE, in its cache or in the table; what it does not post goes to the host, whose handler gives it to KVM.",
       act: (state, frame) => {
         const { words } = state;
         const entry = state.get(frame + FrameWord.entry);
-        const held = state.entries.lookUp(entry);
+        const held = state.irtes.lookUp(entry);
         if (irte.p(words, held) === 0) return done;
         if (irte.im(words, held) === 0) return at["software-set-pir"];
         state.set(frame + FrameWord.vcpu, state.vcpuOf(irte.pdaLow(words, held), irte.pdaHigh(words, held)));
         state.set(frame + FrameWord.vector, irte.vv(words, held));
         state.set(frame + FrameWord.value, irte.urg(words, held));
-        state.entries.inHand(entry, 1);
+        state.irtes.inHand(entry, 1);
         return at["device-post"];
       },
     },
     "device-post": {
       routine: "hardware: posting",
-      does: "In one read-modify-write the unit sets PIR, and ON unless it is set, or SN is and the entry is not urgent.",
+      does: "In one read-modify-write the unit sets PIR, and ON unless it is set, or SN is and the IRTE is not urgent.",
       act: (state, frame) => {
         setPir(state, frame);
         const was = control(state, frame);
@@ -51,7 +51,7 @@ export function deviceSteps(at: Numbers): Steps<"device-request" | "device-post"
 
 /** vtd.iec.drain: the unit is through with the interrupt. */
 function posted(state: PostingState, frame: number): number {
-  state.entries.inHand(state.get(frame + FrameWord.entry), -1);
+  state.irtes.inHand(state.get(frame + FrameWord.entry), -1);
   return done;
 }
 
@@ -69,7 +69,7 @@ export function processorSteps(
     },
     "processor-clear-on": {
       routine: "hardware: posted-interrupt processing",
-      does: "It clears ON and nothing else.",
+      does: "The processor clears ON and nothing else.",
       act: (state, frame) => {
         setControl(state, frame, control(state, frame) & ~pid.ON_MASK);
         state.set(frame + FrameWord.part, 0);
@@ -78,7 +78,7 @@ export function processorSteps(
     },
     "processor-harvest": {
       routine: "hardware: posted-interrupt processing",
-      does: "It moves 64 bits of PIR to VIRR, and after the last of them evaluates what waits.",
+      does: "The processor moves 64 bits of PIR to VIRR, and after the last of them evaluates what waits.",
       act: (state, frame) => (harvest(state, frame) ? at["processor-harvest"] : done),
     },
     "host-notification": {

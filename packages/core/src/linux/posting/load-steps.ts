@@ -18,7 +18,7 @@ export function loadSteps(
   return {
     "load-test-vector": {
       routine: "vmx_vcpu_pi_load",
-      does: "NV tells whether the vCPU was to be woken; if not, and on the same CPU as before, SN is all there is to clear.",
+      does: "NV tells whether the vCPU was to be woken; if it was not, and its CPU is the one that it had, only SN is to be cleared.",
       act: (state, frame) => {
         const nv = pid.nvOf(control(state, frame));
         const moved = state.ofVcpu(frame, VcpuWord.cpu) !== state.get(frame + FrameWord.cpu);
@@ -88,7 +88,7 @@ export function loadSteps(
     },
     "recompute-on": {
       routine: "vmx_vcpu_pi_load",
-      does: "ON is set for what was posted while SN kept the unit from setting it, so that the entry looks at PIR.",
+      does: "ON is set for what was posted while SN kept the unit from setting it, so that the VM entry looks at PIR.",
       leftOut: {
         to: at["schedule-loaded"],
         bug: "Linux c112b5f50232: what was posted while SN was set stays in PIR until some other interrupt comes.",

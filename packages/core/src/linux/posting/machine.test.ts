@@ -197,7 +197,7 @@ const plays: Partial<Record<VmxStepId, Seen>> = {
     right: 1,
     wrong: 2,
   },
-  "entry-invalidate": {
+  "irte-invalidate": {
     play(m) {
       running(m);
       m.signal();

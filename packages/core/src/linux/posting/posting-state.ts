@@ -1,7 +1,7 @@
 import * as pid from "../../spec/accessors/posted-descriptor.ts";
 import { vectors } from "../irq/vectors.ts";
-import { type EntryState, irteStride } from "./entry-state.ts";
-import { OwnEntries, ownEntryWords } from "./own-entries.ts";
+import { type IrteState, irteStride } from "./irte-state.ts";
+import { OwnIrtes, ownIrteWords } from "./own-irtes.ts";
 import { type Shape, type ThreadPort, ThreadState } from "./words.ts";
 
 /** What the steps of posting reach beyond what those of a thread do. */
@@ -36,30 +36,30 @@ const firstPage = 0x1000;
  * The state of VMX's posting protocol: descriptors and entries in their real layouts, and what threads and CPUs share.
  * On a machine it has no entries: there each is its driver's own.
  */
-export class PostingState extends ThreadState implements EntryState {
+export class PostingState extends ThreadState implements IrteState {
   readonly port: PostingPort;
   readonly descriptors: Int32Array;
-  readonly entries: OwnEntries;
+  readonly irtes: OwnIrtes;
   readonly quarters: number;
   readonly #first: number;
   readonly #address: number;
-  readonly #irtes: number;
+  readonly #driver: number;
 
   constructor(shape: Shape, port: PostingPort, options: PostingOptions = {}) {
     const own = options.descriptors === undefined ? shape.vcpus * pid.WORDS : 0;
-    super({ ...shape, entries: 0 }, own + shape.entries * (irteStride + ownEntryWords));
+    super({ ...shape, entries: 0 }, own + shape.entries * (irteStride + ownIrteWords));
     this.port = port;
     this.descriptors = options.descriptors?.words ?? this.words;
     this.#first = options.descriptors?.first ?? this.more;
     this.#address = options.descriptors?.address ?? firstPage;
-    this.#irtes = this.more + own;
-    this.entries = new OwnEntries(this.words, this.#irtes + shape.entries * irteStride);
+    this.#driver = this.more + own;
+    this.irtes = new OwnIrtes(this.words, this.#driver + shape.entries * irteStride);
     this.quarters = options.quarters ?? 4;
   }
 
   /** Where the driver's words of an entry begin. */
   irteAt(entry: number): number {
-    return this.#irtes + entry * irteStride;
+    return this.#driver + entry * irteStride;
   }
 
   /** The physical address of a vCPU's descriptor. */

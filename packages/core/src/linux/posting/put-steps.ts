@@ -10,7 +10,7 @@ export function putSteps(
   return {
     "put-test-target": {
       routine: "vmx_vcpu_pi_put",
-      does: "Only a vCPU that devices or virtualized IPIs can post to needs anything; one that sleeps and can be interrupted is to be woken.",
+      does: "A vCPU that nothing posts to is left alone; one that sleeps and can be interrupted is to be woken, any other not to be notified.",
       act: (state, frame) => {
         const vm = state.vmAt(state.ofVcpu(frame, VcpuWord.vm));
         if ((state.get(vm + VmWord.bypass) | state.get(vm + VmWord.ipiVirtualization)) === 0) {
@@ -50,7 +50,7 @@ export function putSteps(
     },
     "self-ipi-at-block": {
       routine: "pi_enable_wakeup_handler",
-      does: "The CPU sends itself the wakeup vector, since the notification for ON came, or will come, on the other one.",
+      does: "The CPU sends itself the wakeup vector, since the notification for ON came, or will come, on the other vector.",
       leftOut: {
         to: at["schedule-off"],
         bug: "An interrupt that came just before the vCPU slept has set ON already: neither it nor a later one wakes the vCPU.",

@@ -1,13 +1,13 @@
 import * as irte from "../../spec/accessors/irte-posted.ts";
 import * as pid from "../../spec/accessors/posted-descriptor.ts";
-import { IrteWord } from "./entry-state.ts";
+import { IrteWord } from "./irte-state.ts";
 import { type PostingPort, PostingState, postedInterruptVector, wakeupVector } from "./posting-state.ts";
 import { type StepTable, done } from "./step.ts";
 import type { VmxStepId } from "./vmx-step-ids.ts";
 import { vmxPosting } from "./vmx-table.ts";
 import { FrameWord, VcpuWord, VmWord, frameStride } from "./words.ts";
 
-type Table = StepTable<PostingState, VmxStepId>;
+export type Table = StepTable<PostingState, VmxStepId>;
 
 /** What may happen, how often. */
 export interface Play {
@@ -48,7 +48,7 @@ function bitOf(vector: number): number {
 type Move = readonly [name: string, act: () => void];
 
 /** One vCPU, two CPUs, and whoever else plays. */
-class Explorer {
+export class Explorer {
   readonly state: PostingState;
   readonly more = new Int32Array(extras);
   readonly #table: Table;
@@ -86,7 +86,7 @@ class Explorer {
       state.set(frame + FrameWord.entry, step === "device-request" ? i : 0);
       state.set(frame + FrameWord.vector, vectorOf(i));
       if (step === "assign-count") state.set(frame + FrameWord.vector, vectorOf(0));
-      if (step === "entry-ask-remapped" && play.last === true) {
+      if (step === "irte-ask-remapped" && play.last === true) {
         state.set(frame + FrameWord.back, this.#at["release-count"]);
       }
     });
@@ -101,7 +101,7 @@ class Explorer {
     state.set(state.irteAt(entry) + IrteWord.host, irte.P_MASK | (0x30 << irte.VV_SHIFT));
     state.set(frame + FrameWord.entry, entry);
     state.set(frame + FrameWord.vector, vectorOf(entry));
-    let next = this.#at[posted ? "entry-ask-posted" : "entry-ask-remapped"];
+    let next = this.#at[posted ? "irte-ask-posted" : "irte-ask-remapped"];
     while (next !== done) next = vmxPosting.run(state, frame, next);
     this.#clear(frame);
   }
@@ -269,25 +269,25 @@ class Explorer {
   /** Entries that nobody is changing. */
   #entries(): Property[] {
     const { state } = this;
-    const { words, entries } = state;
+    const { words, irtes } = state;
     const wrong: Property[] = [];
     for (let entry = 0; entry < this.#others; entry++) {
       const driver = state.irteAt(entry);
       if (state.get(driver + IrteWord.lock) !== 0) continue;
-      const table = entries.tableAt(entry);
+      const table = irtes.tableAt(entry);
       const mode = irte.im(words, table);
       if (mode !== state.get(driver + IrteWord.asked)) wrong.push("entry in the wrong mode");
-      if (this.#isOld(entry) || (mode === 0 && !entries.drained(entry))) wrong.push("unit with an old entry");
+      if (this.#isOld(entry) || (mode === 0 && !irtes.drained(entry))) wrong.push("unit with an old entry");
     }
     return wrong;
   }
 
   /** The unit holds an entry that is not the table's. */
   #isOld(entry: number): boolean {
-    const { words, entries } = this.state;
-    const held = entries.heldAt(entry);
+    const { words, irtes } = this.state;
+    const held = irtes.heldAt(entry);
     if (irte.p(words, held) === 0) return false;
-    for (let i = 0; i < irte.WORDS; i++) if (words[held + i] !== entries.read(entry, i)) return true;
+    for (let i = 0; i < irte.WORDS; i++) if (words[held + i] !== irtes.read(entry, i)) return true;
     return false;
   }
 
@@ -339,105 +339,4 @@ class Explorer {
 /** A guest's vector, by its device. */
 function vectorOf(device: number): number {
   return 8 + device;
-}
-
-export interface Result {
-  readonly states: number;
-  readonly wrong: Property | undefined;
-  /** The shortest way there; of what never ends, to where it begins. */
-  readonly path: readonly string[];
-}
-
-/**
- * Every interleaving, breadth first, until something is wrong.
- * @param heeded what counts as wrong.
- */
-export function explore(
-  play: Play,
-  table: Table = vmxPosting,
-  heeded: readonly Property[] = properties,
-): Result {
-  const explorer = new Explorer(play, table);
-  const states: Int32Array[] = [explorer.save()];
-  const parents: number[] = [-1];
-  const labels: string[] = [""];
-  /** From where to where, two numbers a move. */
-  const edges: number[] = [];
-  const seen = new Map<string, number>([[keyOf(states[0]!), 0]]);
-  for (let i = 0; i < states.length; i++) {
-    explorer.load(states[i]!);
-    const wrong = explorer.wrong().find((property) => heeded.includes(property));
-    if (wrong !== undefined) return { states: seen.size, wrong, path: pathTo(i, parents, labels) };
-    for (let move = 0, moves = explorer.moves(); move < moves.length; move++) {
-      if (move > 0) explorer.load(states[i]!);
-      moves[move]![1]();
-      const next = explorer.save();
-      const key = keyOf(next);
-      const known = seen.get(key);
-      // Whoever waits for a lock is where it was.
-      if (known !== i) edges.push(i, known ?? states.length);
-      if (known !== undefined) continue;
-      seen.set(key, states.length);
-      states.push(next);
-      parents.push(i);
-      labels.push(moves[move]![0]);
-    }
-    // What is behind is not needed any more.
-    states[i] = empty;
-  }
-  const round = heeded.includes("endless wakeup") ? onCycle(states.length, edges) : -1;
-  if (round < 0) return { states: seen.size, wrong: undefined, path: [] };
-  return { states: seen.size, wrong: "endless wakeup", path: pathTo(round, parents, labels) };
-}
-
-/**
- * Everything that happens is spent on something that does not come back, unless a thread is woken and sleeps again for
- * ever: a state on the way to itself. @returns one of them; -1 if there is none.
- */
-function onCycle(states: number, edges: readonly number[]): number {
-  // Moves were noted in the order of the states that they lead from.
-  const first = new Int32Array(states + 1);
-  for (let i = 0; i < edges.length; i += 2) first[edges[i]! + 1]! += 1;
-  for (let state = 0; state < states; state++) first[state + 1]! += first[state]!;
-  const next = first.slice(0, states);
-  const entered = new Uint8Array(states);
-  const onWay = new Uint8Array(states);
-  const way = [0];
-  entered[0] = onWay[0] = 1;
-  for (let state = way.at(-1); state !== undefined; state = way.at(-1)) {
-    if (next[state]! === first[state + 1]!) {
-      onWay[state] = 0;
-      way.pop();
-      continue;
-    }
-    const to = edges[2 * next[state]!++ + 1]!;
-    if (onWay[to] === 1) return to;
-    if (entered[to] === 1) continue;
-    entered[to] = onWay[to] = 1;
-    way.push(to);
-  }
-  return -1;
-}
-
-const empty = new Int32Array();
-
-/** Most words are zero. */
-function keyOf(words: Int32Array): string {
-  let length = 0;
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i]!;
-    if (word === 0) continue;
-    codes[length++] = i;
-    codes[length++] = word;
-    codes[length++] = word >>> 16;
-  }
-  return String.fromCharCode(...codes.subarray(0, length));
-}
-
-const codes = new Uint16Array(1024);
-
-function pathTo(state: number, parents: readonly number[], labels: readonly string[]): string[] {
-  const path: string[] = [];
-  for (let i = state; parents[i]! >= 0; i = parents[i]!) path.unshift(labels[i]!);
-  return path;
 }

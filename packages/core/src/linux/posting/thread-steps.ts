@@ -1,6 +1,6 @@
-import { vectors } from "../irq/vectors.ts";
+import { assignmentSteps } from "./assignment-steps.ts";
 import { type Absence, type Step, done, numberSteps } from "./step.ts";
-import { FrameWord, Mode, type ThreadPort, type ThreadState, VcpuWord, VmWord } from "./words.ts";
+import { FrameWord, Mode, type ThreadPort, type ThreadState, VcpuWord } from "./words.ts";
 
 /** Steps that a vCPU's thread and those who wake it do whatever the vendor. They come first in every table. */
 export const threadStepIds = [
@@ -87,7 +87,7 @@ export function threadSteps<S extends ThreadState & WithPort>(
     },
     "entry-mark-in-guest": {
       routine: "vcpu_enter_guest",
-      does: "The vCPU's mode becomes IN_GUEST_MODE: from now on others send IPIs instead of counting on the entry.",
+      does: "The vCPU's mode becomes IN_GUEST_MODE: from now on others send IPIs instead of counting on the VM entry.",
       act: (state, frame) => {
         state.setOfVcpu(frame, VcpuWord.mode, Mode.inGuest);
         return at["sync-pir-on-entry"];
@@ -119,7 +119,7 @@ export function threadSteps<S extends ThreadState & WithPort>(
     },
     "entry-cancel": {
       routine: "vcpu_enter_guest",
-      does: "The thread gives the entry up, serves what was requested and starts over.",
+      does: "The thread gives the VM entry up, serves what was requested and starts over.",
       act: (state, frame) => {
         state.setOfVcpu(frame, VcpuWord.mode, Mode.outside);
         state.setOfVcpu(frame, VcpuWord.unblock, 0);
@@ -249,82 +249,13 @@ export function threadSteps<S extends ThreadState & WithPort>(
       },
     },
 
-    "assign-count": {
-      routine: "kvm_arch_irq_bypass_add_producer",
-      does: "The VM's count of interrupts that may bypass the host goes up.",
-      act: (state, frame) => {
-        const count = state.vmAt(state.get(frame + FrameWord.vm)) + VmWord.bypass;
-        state.set(count, state.get(count) + 1);
-        return state.get(count) === 1 ? at["kick-on-assign"] : vendor.assign;
-      },
-    },
-    "kick-on-assign": {
-      local: true,
-      routine: "vmx_pi_start_bypass",
-      does: "With the first of them every vCPU of the VM is asked to unblock, so that those asleep go to sleep anew, as ones that devices wake.",
-      act: (state, frame) => {
-        state.set(frame + FrameWord.value, state.get(frame + FrameWord.vcpu));
-        state.set(frame + FrameWord.part, -1);
-        return at["kick-request"];
-      },
-    },
-    "kick-request": {
-      routine: "kvm_make_all_cpus_request",
-      does: "The next vCPU of the VM gets the request, and is woken.",
-      act: (state, frame) => {
-        const vcpu = nextOfVm(state, state.get(frame + FrameWord.vm), state.get(frame + FrameWord.part));
-        state.set(frame + FrameWord.part, vcpu);
-        if (vcpu < 0) {
-          state.set(frame + FrameWord.vcpu, state.take(frame + FrameWord.value));
-          state.set(frame + FrameWord.part, 0);
-          return vendor.assign;
-        }
-        state.set(frame + FrameWord.vcpu, vcpu);
-        state.setOfVcpu(frame, VcpuWord.unblock, 1);
-        state.set(frame + FrameWord.back, at["kick-exit"]);
-        return at["wake-vcpu"];
-      },
-    },
-    "kick-exit": {
-      routine: "kvm_make_all_cpus_request",
-      does: "The mode of a vCPU that is in guest mode becomes EXITING_GUEST_MODE.",
-      act: (state, frame) => {
-        if (state.ofVcpu(frame, VcpuWord.mode) !== Mode.inGuest) return at["kick-request"];
-        state.setOfVcpu(frame, VcpuWord.mode, Mode.exiting);
-        return at["kick-notify"];
-      },
-    },
-    "kick-notify": {
-      routine: "kvm_make_all_cpus_request",
-      does: "Its CPU gets an IPI, which makes the guest exit.",
-      act: (state, frame) => {
-        state.port.sendIpi(state.ofVcpu(frame, VcpuWord.cpu), vectors.CALL_FUNCTION);
-        return at["kick-request"];
-      },
-    },
-
-    "release-count": {
-      routine: "kvm_arch_irq_bypass_del_producer",
-      does: "The VM's count of interrupts that may bypass the host goes down, once the entry is the host's again.",
-      act: (state, frame) => {
-        const count = state.vmAt(state.get(frame + FrameWord.vm)) + VmWord.bypass;
-        state.set(count, state.get(count) - 1);
-        return done;
-      },
-    },
+    ...assignmentSteps(at, vendor.assign),
   };
   for (const id of threadStepIds) {
     const leftOut = vendor.absences[id];
     if (leftOut !== undefined) steps[id] = { ...steps[id], leftOut };
   }
   return steps;
-}
-
-function nextOfVm(state: ThreadState, vm: number, after: number): number {
-  for (let vcpu = after + 1; vcpu < state.shape.vcpus; vcpu++) {
-    if (state.get(state.vcpuAt(vcpu) + VcpuWord.vm) === vm) return vcpu;
-  }
-  return -1;
 }
 
 /** The numbers of these steps, the same in every table. */

@@ -1,4 +1,4 @@
-import { driverStepIds } from "./entry-steps.ts";
+import { driverStepIds } from "./irte-steps.ts";
 import type { PostingState } from "./posting-state.ts";
 import type { Step } from "./step.ts";
 import type { ThreadStepId } from "./thread-steps.ts";
@@ -33,8 +33,8 @@ export const vmxStepIds = [
   "software-set-on",
   "software-test-mode",
   "software-notify",
-  "entry-ask-posted",
-  "entry-ask-remapped",
+  "irte-ask-posted",
+  "irte-ask-remapped",
   ...driverStepIds,
 ] as const;
 

@@ -1,5 +1,5 @@
 import { harvestSteps, softwareSteps, wakeupSteps } from "./delivery-steps.ts";
-import { askSteps, driverSteps } from "./entry-steps.ts";
+import { askSteps, driverSteps } from "./irte-steps.ts";
 import { deviceSteps, processorSteps } from "./hardware-steps.ts";
 import { loadSteps } from "./load-steps.ts";
 import type { PostingState } from "./posting-state.ts";
@@ -14,14 +14,14 @@ function vmxSteps(at: Numbers): Record<VmxStepId, Step<PostingState>> {
     sync: at["sync-test-on"],
     load: at["load-test-vector"],
     put: at["put-test-target"],
-    assign: at["entry-ask-posted"],
+    assign: at["irte-ask-posted"],
     absences: {
       "sync-pir-on-entry": {
         to: at["entry-test-requests"],
         bug: "What was posted while the vCPU was outside its guest keeps ON set, and no later interrupt notifies.",
       },
       "kick-on-assign": {
-        to: at["entry-ask-posted"],
+        to: at["irte-ask-posted"],
         bug: "Linux a2486020a82e: a vCPU that slept before the first device came is not woken by it.",
       },
     },

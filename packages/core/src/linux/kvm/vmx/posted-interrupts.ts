@@ -80,7 +80,7 @@ const makeAllCpusRequest = kernelFunction(
   (k: Kernel, frame: number, from: number): void => {
     const { state, table } = vmxProtocol(k);
     let next = from;
-    while (next !== at["entry-ask-posted"]) {
+    while (next !== at["irte-ask-posted"]) {
       next = next === at["wake-vcpu"] ? wakeUpFrom(k, frame) : table.run(state, frame, next);
     }
   },
@@ -91,11 +91,11 @@ export function piDataFor(k: Kernel, vm: KvmVm, vcpu: Vcpu | null, vector: numbe
   const { state, table } = vmxProtocol(k);
   const frame = vmFrame(k, vm);
   if (vcpu === null) {
-    table.run(state, frame, at["entry-ask-remapped"]);
+    table.run(state, frame, at["irte-ask-remapped"]);
     return null;
   }
   state.set(frame + FrameWord.vcpu, vcpu.slot);
-  table.run(state, frame, at["entry-ask-posted"]);
+  table.run(state, frame, at["irte-ask-posted"]);
   const low = state.take(frame + FrameWord.addressLow) >>> 0;
   const high = state.take(frame + FrameWord.addressHigh) >>> 0;
   return { vendor: "intel", descriptor: high * 2 ** 32 + low, vector };

@@ -13,7 +13,7 @@ export const IrteWord = {
 export const irteStride = 8;
 
 /** The remapping table, and the unit that reads it: a machine has real ones. Entries have four words. */
-export interface EntryPort {
+export interface IrtePort {
   /** A word of an entry, as CPUs see it. */
   read(entry: number, word: number): number;
   write(entry: number, word: number, value: number): void;
@@ -26,8 +26,8 @@ export interface EntryPort {
 }
 
 /** What the steps of a remapping driver work on: registers of threads, words of entries, and the table. */
-export interface EntryState {
-  readonly entries: EntryPort;
+export interface IrteState {
+  readonly irtes: IrtePort;
   get(at: number): number;
   set(at: number, value: number): void;
   take(at: number): number;

@@ -1,11 +1,11 @@
 import * as irte from "../../spec/accessors/irte-posted.ts";
-import type { EntryPort } from "./entry-state.ts";
+import type { IrtePort } from "./irte-state.ts";
 
 /** Words of an entry: in the table, as the unit holds it, and how many interrupts the unit has in hand with it. */
-export const ownEntryWords = 2 * irte.WORDS + 1;
+export const ownIrteWords = 2 * irte.WORDS + 1;
 
 /** A table and a unit in a few words, for states that are to be copied: the unit holds every present entry that it has fetched. */
-export class OwnEntries implements EntryPort {
+export class OwnIrtes implements IrtePort {
   readonly #words: Int32Array;
   readonly #first: number;
 
@@ -16,7 +16,7 @@ export class OwnEntries implements EntryPort {
 
   /** Where an entry begins in the table. */
   tableAt(entry: number): number {
-    return this.#first + entry * ownEntryWords;
+    return this.#first + entry * ownIrteWords;
   }
 
   /** Where the unit holds an entry: not present while it holds none. */
