@@ -1,4 +1,4 @@
-import { type Cost, type CostOwner, costList, cyclesPerNanosecond } from "./cost.ts";
+import { type Cost, type CostOwner, costList } from "./cost.ts";
 import type { CostShare } from "./result.ts";
 
 /** The machine's one clock: work moves it on by what it is modelled to cost. */
@@ -15,7 +15,7 @@ export class Clock {
   /** Work is done, perhaps several times. */
   charge(cost: Cost, times = 1): void {
     this.#times[cost.index] = this.#times[cost.index]! + times;
-    this.#now += (cost.cycles * times) / cyclesPerNanosecond;
+    this.#now += cost.nanoseconds * times;
   }
 
   /** Time passes without work. */

@@ -9,6 +9,8 @@ export interface Cost {
   readonly owner: CostOwner;
   /** Cycles of a processor at {@link cyclesPerNanosecond}. */
   readonly cycles: number;
+  /** The same as time. */
+  readonly nanoseconds: number;
   /** Where the figure was measured, or what makes the estimate plausible. */
   readonly source: string;
   /** Nobody's measurement: an order of magnitude. */
@@ -18,7 +20,7 @@ export interface Cost {
 /** 2.5 GHz: what measurements that come in nanoseconds are turned into cycles with. */
 export const cyclesPerNanosecond = 2.5;
 
-type Described = Omit<Cost, "index" | "estimated">;
+type Described = Omit<Cost, "index" | "nanoseconds" | "estimated">;
 
 const splitX =
   "measured 2,000 on a Xeon X5570 with KVM of Linux 2.6.34 (Landau et al., SplitX, WIOV 2011: direct cost of an exit)";
@@ -135,7 +137,10 @@ export type CostName = keyof typeof described;
 
 /** All costs by name. What comes of them is called modelled: they are of different machines and years. */
 export const costs = Object.fromEntries(
-  Object.entries(described).map(([name, cost], index) => [name, { ...cost, index }]),
+  Object.entries(described).map(([name, cost], index) => [
+    name,
+    { ...cost, nanoseconds: cost.cycles / cyclesPerNanosecond, index },
+  ]),
 ) as { readonly [Name in CostName]: Cost };
 
 /** The same, each at its index. */

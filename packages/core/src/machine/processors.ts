@@ -21,10 +21,11 @@ export class Processors {
   readonly #clock: Clock;
   /** The vCPU whose thread has each CPU. */
   readonly #running: (Vcpu | null)[];
-  readonly #due: Uint8Array;
+  /** Processors that are to look, each once. */
+  readonly #due: number[] = [];
+  readonly #isDue: Uint8Array;
   /** Processors whose doorbell has rung. */
   readonly #rung: Uint8Array;
-  #anyDue = false;
   readonly #woken: Vcpu[] = [];
 
   constructor(kernel: Kernel, cpus: readonly LocalCpu[], apics: ApicFabric, clock: Clock) {
@@ -32,15 +33,16 @@ export class Processors {
     this.#cpus = cpus;
     this.#clock = clock;
     this.#running = cpus.map(() => null);
-    this.#due = new Uint8Array(cpus.length);
+    this.#isDue = new Uint8Array(cpus.length);
     this.#rung = new Uint8Array(cpus.length);
     apics.onAccept = (slot) => this.call(slot);
   }
 
   /** Something has come for a processor: it looks when the machine settles. */
   call(number: number): void {
-    this.#due[number] = 1;
-    this.#anyDue = true;
+    if (this.#isDue[number] === 1) return;
+    this.#isDue[number] = 1;
+    this.#due.push(number);
   }
 
   /** A doorbell rings at the processor with this APIC id. */
@@ -54,7 +56,6 @@ export class Processors {
   /** The thread of a vCPU has slept, and wants its CPU back. */
   wake(vcpu: Vcpu): void {
     this.#woken.push(vcpu);
-    this.#anyDue = true;
   }
 
   /** A vCPU's thread has a CPU, or none any more. */
@@ -91,15 +92,13 @@ export class Processors {
    * @throws RangeError when that does not end.
    */
   settle(): void {
-    while (this.#anyDue) {
-      this.#anyDue = false;
+    const due = this.#due;
+    while (due.length > 0 || this.#woken.length > 0) {
       while (this.#woken.length > 0) this.#schedule(this.#woken.pop()!);
-      const due = this.#due;
-      for (let i = 0; i < due.length; i++) {
-        if (due[i] === 0) continue;
-        due[i] = 0;
-        this.#service(this.#cpus[i]!, this.#running[i]!);
-      }
+      const number = due.pop();
+      if (number === undefined) continue;
+      this.#isDue[number] = 0;
+      this.#service(this.#cpus[number]!, this.#running[number]!);
     }
   }
 

@@ -64,9 +64,11 @@ export class ApicFabric implements InterruptFabric {
 
   /**
    * Near id to base for the APICs that take a fixed interrupt with nothing else to see to: software-enabled, id not
-   * FFh, and nobody observing; -1 for all others.
+   * FFh, and nobody listening; -1 for all others.
    */
   readonly #ready = new Int32Array(nearIds).fill(-1);
+  /** The same for those of which only the hook is to be told. */
+  readonly #heard = new Int32Array(nearIds).fill(-1);
   /** Logical destinations name clusters: no APIC is in xAPIC mode and FFh is no broadcast. */
   #plainClusters = false;
   readonly #addressing: Addressing;
@@ -110,6 +112,7 @@ export class ApicFabric implements InterruptFabric {
 
   set onAccept(hook: AcceptHook | null) {
     this.#onAccept = hook;
+    for (const base of this.#addressing.order) this.refresh(base);
   }
 
   /** The slot of an APIC id; -1 if there is none. */
@@ -124,7 +127,9 @@ export class ApicFabric implements InterruptFabric {
     this.#addressing.refresh(base);
     this.#plainClusters = this.#addressing.allX2apic && !this.#narrowBroadcast;
     if (id < nearIds && id !== xapicBroadcast) {
-      this.#ready[id] = this.#observer === null && softwareEnabled(state, base) ? base : -1;
+      const takes = this.#observer === null && softwareEnabled(state, base);
+      this.#ready[id] = takes && this.#onAccept === null ? base : -1;
+      this.#heard[id] = takes && this.#onAccept !== null ? base : -1;
     }
   }
 
@@ -158,11 +163,20 @@ export class ApicFabric implements InterruptFabric {
         state[request] = state[request]! | bit;
         const trigger = (request + word.tmr) | 0;
         state[trigger] = state[trigger]! & ~bit;
-        if (this.#onAccept !== null) this.#onAccept(base >> strideShift, vector);
         return 1;
       }
     }
-    return this.#deliver(destination | 0, 0, 0, DeliveryMode.fixed, vector & 0xff, 0);
+    return this.#fixedHeard(destination, vector);
+  }
+
+  #fixedHeard(destination: number, vector: number): number {
+    const base = destination >>> 12 === 0 && vector >= 16 ? this.#heard[destination]! : -1;
+    if (base < 0) return this.#deliver(destination | 0, 0, 0, DeliveryMode.fixed, vector & 0xff, 0);
+    const { state } = this;
+    setVector(state, base + word.irr, vector);
+    clearVector(state, base + word.tmr, vector);
+    this.#onAccept!(base >> strideShift, vector);
+    return 1;
   }
 
   /**
@@ -171,7 +185,7 @@ export class ApicFabric implements InterruptFabric {
    */
   #deliverToCluster(destination: number, vector: number, level: number): number {
     // apic.destination.broadcast; beyond cluster FFh the ids are not near.
-    if (!this.#plainClusters || destination >>> 24 !== 0 || this.#onAccept !== null) return 0;
+    if (!this.#plainClusters || destination >>> 24 !== 0) return 0;
     const { state } = this;
     const bit = 1 << vector;
     const first = x2apicLdr.cluster(destination) << 4;
