@@ -21,7 +21,7 @@ async function run(each) {
   return { delivered: result.delivered, nanoseconds: Number(process.hrtime.bigint() - from) };
 }
 
-await run(10_000);
+await run(Number(interrupts) / vectors);
 bytes = 0;
 const { delivered, nanoseconds } = await run(Number(interrupts) / vectors);
 const peak = process.resourceUsage().maxRSS / 1024;

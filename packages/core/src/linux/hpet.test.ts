@@ -44,7 +44,7 @@ describe("a timer of the HPET", () => {
     hardware.advance(1);
     settle(k, cpus);
     expect(channel.events).toBe(1);
-    expect([...k.irqs.descriptors.get(channel.irq)!.counts]).toEqual([[2, 1]]);
+    expect(k.irqs.descriptors.get(channel.irq)!.counts[2]).toBe(1);
   });
 
   test("is let through whatever its function number", () => {

@@ -85,7 +85,7 @@ function notificationsOf({ irqs }: Kernel): number {
 
 function hostInterruptsOf({ irqs }: Kernel): number {
   const own = [...irqs.descriptors.values()].filter(({ action }) => ownActions.test(action?.name ?? ""));
-  return irqs.taken - sum(own, ({ counts }) => sum([...counts.values()], (count) => count));
+  return irqs.taken - sum(own, ({ counts }) => sum(counts, (count) => count));
 }
 
 function sum<T>(all: readonly T[], value: (one: T) => number): number {

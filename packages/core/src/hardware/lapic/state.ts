@@ -117,9 +117,10 @@ export function arbitrationPriority(state: Int32Array, base: number): number {
 /** The pending vector that PPR lets through; -1 if there is none. */
 export function dispensable(state: Int32Array, base: number): number {
   const vector = highest(state, base + word.irr);
+  if (vector < 0) return -1;
   const priority = processorPriority(state[base + word.tpr]!, highest(state, base + word.isr));
   // apic.priority.dispense
-  return (vector & 0xf0) > (priority & 0xf0) && vector >= 0 ? vector : -1;
+  return (vector & 0xf0) > (priority & 0xf0) ? vector : -1;
 }
 
 /** LDR in x2APIC mode (apic.ldr.derived): bits 19:4 of the id name the cluster, bits 3:0 the member. */

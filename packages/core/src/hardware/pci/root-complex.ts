@@ -158,7 +158,7 @@ export class RootComplex {
   }
 
   #unitOf(requester: number): RemappingUnit | undefined {
-    return this.#attached.get(requester) ?? this.#unit;
+    return this.#attached.size === 0 ? this.#unit : (this.#attached.get(requester) ?? this.#unit);
   }
 
   #writeRequest(requester: number, address: number, bytes: Uint8Array, options: AccessOptions): Routed {

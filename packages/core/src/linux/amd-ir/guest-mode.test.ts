@@ -113,7 +113,7 @@ describe.each(releases)("in %s an interrupt that KVM points at a virtual CPU", (
     const { vector, destination } = vectorConfig(data);
     expect(decode(irteRemapped128, live())).toMatchObject({ vector, dest: destination });
     send();
-    expect([taken, k.irqs.descriptors.get(irq)!.counts.get(3)]).toEqual([[irq], 1]);
+    expect([taken, k.irqs.descriptors.get(irq)!.counts[3]]).toEqual([[irq], 1]);
   });
 
   test("rings the doorbell of the CPU that the virtual CPU runs on, and no other", () => {

@@ -66,7 +66,7 @@ export class IrqDescriptor {
   flow: FlowHandler;
   action: IrqAction | null = null;
   /** Interrupts taken, by Linux CPU number. */
-  readonly counts = new Map<number, number>();
+  readonly counts: number[] = [];
   pending = false;
 
   constructor(data: IrqData, flow: FlowHandler) {

@@ -83,5 +83,7 @@ function enter(k: Kernel, cpu: Cpu, vector: number): void {
   const { oldEntry, firstSystemVector } = k.irqs.vectors!;
   if (vector < vectors.FIRST_EXTERNAL) return;
   if (vector >= firstSystemVector) (oldEntry ? commonSpurious : asmSpuriousInterrupt)(k, vector);
+  // The calls on the way to the dispatcher do nothing but be seen.
+  else if (k.calls.listener === null) dispatch(k, vector);
   else (oldEntry ? oldCommonInterrupt : asmCommonInterrupt)(k, vector);
 }

@@ -37,7 +37,7 @@ function mayRun(k: Kernel, descriptor: IrqDescriptor): boolean {
 
 function count(k: Kernel, { counts }: IrqDescriptor): void {
   const cpu = k.cpu.number;
-  counts.set(cpu, (counts.get(cpu) ?? 0) + 1);
+  counts[cpu] = (counts[cpu] ?? 0) + 1;
 }
 
 function ack(k: Kernel, { data }: IrqDescriptor): void {

@@ -10,7 +10,7 @@ export function procInterrupts(k: Kernel): string {
   const cpus = k.cpus.filter(({ online }) => online);
   const header = " ".repeat(width + 8) + cpus.map(({ number }) => `CPU${`${number}`.padEnd(8)}`).join("");
   const rows = [...k.irqs.descriptors.values()]
-    .filter(({ action, counts }) => action !== null || counts.size > 0)
+    .filter(({ action, counts }) => action !== null || counts.length > 0)
     .sort((a, b) => a.irq - b.irq)
     .map((descriptor) => deviceRow(k, descriptor, width));
   return `${[header, ...rows, ...systemRows(k, width)].join("\n")}\n`;
@@ -29,7 +29,7 @@ function deviceRow(k: Kernel, descriptor: IrqDescriptor, width: number): string 
   const hwirq = `${data.hwirq}`.padStart(width);
   // A space in front of the chip's name is gone in newer releases.
   const gap = k.runs({ below: "6.2" }) ? " " : "";
-  const numbers = columns(k, (cpu) => counts.get(cpu) ?? 0);
+  const numbers = columns(k, (cpu) => counts[cpu] ?? 0);
   const name = action === null ? "" : `  ${action.name}`;
   return `${`${irq}`.padStart(width)}: ${numbers}${gap}${chip} ${hwirq}${flowColumn(descriptor)}${name}`;
 }

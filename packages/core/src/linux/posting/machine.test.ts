@@ -85,7 +85,7 @@ function machine(table = vmxPosting, commandLine = "") {
     /** How often the host's handler ran. */
     handled() {
       const { counts } = k.irqs.descriptors.get(this.hostIrq())!;
-      return [...counts.values()].reduce((sum, count) => sum + count, 0);
+      return counts.reduce((sum, count) => sum + count, 0);
     },
     /** Something happens when a function is called. */
     at: (symbol: string, act: () => void) => {
