@@ -33,28 +33,33 @@ function accessSize({ region }: FlatRange, offset: number, length: number): Acce
   return size;
 }
 
+/** What came of one access, and how many bytes it took. */
+interface Access {
+  readonly result: TransactionResult;
+  readonly length: number;
+}
+
+/** One access after the other until all bytes are through; the last that failed tells. */
+function inSteps(bytes: Uint8Array, access: (at: number, rest: Uint8Array) => Access): TransactionResult {
+  let result: TransactionResult = "ok";
+  for (let at = 0; at < bytes.length;) {
+    const one = access(at, bytes.subarray(at));
+    if (one.result !== "ok") ({ result } = one);
+    at += one.length;
+  }
+  return result;
+}
+
 const flatviewWriteContinue = qemuFunction(
   "flatview_write_continue",
-  (vmm: Vmm, view: FlatView, address: number, bytes: Uint8Array): TransactionResult => {
-    let result: TransactionResult = "ok";
-    for (let at = 0; at < bytes.length;) {
-      const step = flatviewWriteContinueStep(vmm, view, address + at, bytes.subarray(at));
-      if (step.result !== "ok") ({ result } = step);
-      at += step.length;
-    }
-    return result;
-  },
+  (vmm: Vmm, view: FlatView, address: number, bytes: Uint8Array): TransactionResult =>
+    inSteps(bytes, (at, rest) => flatviewWriteContinueStep(vmm, view, address + at, rest)),
 );
 
 /** One access to a device, or as many bytes as one range of memory has. */
 const flatviewWriteContinueStep = qemuFunction(
   "flatview_write_continue_step",
-  (
-    vmm: Vmm,
-    view: FlatView,
-    address: number,
-    bytes: Uint8Array,
-  ): { readonly result: TransactionResult; readonly length: number } => {
+  (vmm: Vmm, view: FlatView, address: number, bytes: Uint8Array): Access => {
     const range = view.find(address);
     if (range === undefined) return { result: "decodeError", length: 1 };
     const offset = range.offset + address - range.from;
@@ -85,12 +90,7 @@ export const addressSpaceWrite = qemuFunction(
 
 const flatviewReadContinueStep = qemuFunction(
   "flatview_read_continue_step",
-  (
-    vmm: Vmm,
-    view: FlatView,
-    address: number,
-    target: Uint8Array,
-  ): { readonly result: TransactionResult; readonly length: number } => {
+  (vmm: Vmm, view: FlatView, address: number, target: Uint8Array): Access => {
     const range = view.find(address);
     if (range === undefined) return { result: "decodeError", length: 1 };
     const offset = range.offset + address - range.from;
@@ -109,15 +109,8 @@ const flatviewReadContinueStep = qemuFunction(
 
 const flatviewReadContinue = qemuFunction(
   "flatview_read_continue",
-  (vmm: Vmm, view: FlatView, address: number, target: Uint8Array): TransactionResult => {
-    let result: TransactionResult = "ok";
-    for (let at = 0; at < target.length;) {
-      const step = flatviewReadContinueStep(vmm, view, address + at, target.subarray(at));
-      if (step.result !== "ok") ({ result } = step);
-      at += step.length;
-    }
-    return result;
-  },
+  (vmm: Vmm, view: FlatView, address: number, target: Uint8Array): TransactionResult =>
+    inSteps(target, (at, rest) => flatviewReadContinueStep(vmm, view, address + at, rest)),
 );
 
 const flatviewRead = qemuFunction(
