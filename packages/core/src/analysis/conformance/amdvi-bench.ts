@@ -1,15 +1,8 @@
-import { dteBytes } from "../../spec/amdvi/dte.ts";
 import { eventBytes, eventGeneric, eventNameOf } from "../../spec/amdvi/events.ts";
 import { galogBytes, galogEntry } from "../../spec/amdvi/galog.ts";
 import { vapicIrr } from "../../spec/amdvi/irte.ts";
-import {
-  type RegisterName,
-  control,
-  deviceTableBase,
-  registers,
-  ringBase,
-} from "../../spec/amdvi/registers.ts";
-import { decode, encode, fromWords, toWords } from "../../spec/codec.ts";
+import { type RegisterName, registers, ringBase } from "../../spec/amdvi/registers.ts";
+import { decode, fromWords, toWords } from "../../spec/codec.ts";
 import type { AmdviProfile } from "../../hardware/amdvi/profile.ts";
 import { AmdviUnit } from "../../hardware/amdvi/unit.ts";
 import { Outcome, unknownRequester } from "../../hardware/delivery.ts";
@@ -17,30 +10,14 @@ import type { Observer } from "../../hardware/event.ts";
 import { Memory } from "../../hardware/memory.ts";
 import { RecordingFabric } from "../../hardware/recording-fabric.ts";
 import type { AmdviSetup, TableEntry } from "./amdvi-setup.ts";
+import { AmdviSoftware } from "./amdvi-software.ts";
 import { collect, outcomeOf, vectorsIn } from "./message.ts";
 import type { RegisterWrite } from "./register-shapes.ts";
 import { type JsonObject, hexOf } from "../../spec/shape.ts";
 import type { Happenings } from "./subject.ts";
 
-/** Where things lie unless the setup says so. */
-const defaults = {
-  deviceTable: { base: 0x10_0000, pages: 512 },
-  interruptTable: 0x40_0000,
-  rings: {
-    commands: { base: 0x50_0000, length: 8 },
-    events: { base: 0x51_0000, length: 8 },
-    guestLog: { base: 0x52_0000, length: 8 },
-  },
-  control: encode(control, { iommuen: 1, cmdbufen: 1, evtlogen: 1 }),
-  requester: 0x20,
-  messageAddress: 0xfee0_0000,
-} as const;
-
-const ringRegisters = {
-  commands: "CMD_BUF_BASE",
-  events: "EVT_LOG_BASE",
-  guestLog: "GA_LOG_BASE",
-} as const satisfies Record<keyof typeof defaults.rings, RegisterName>;
+const defaultRequester = 0x20;
+const defaultMessage = 0xfee0_0000;
 
 export interface Request {
   readonly address?: number;
@@ -56,8 +33,7 @@ export class AmdviBench {
   readonly #doorbells: number[] = [];
   readonly #unit: AmdviUnit;
   readonly #requester: number;
-  readonly #interruptTable: number;
-  readonly #deviceTable: number;
+  readonly #software: AmdviSoftware;
 
   constructor(setup: AmdviSetup, profile: AmdviProfile, observer: Observer | undefined) {
     this.#unit = new AmdviUnit({
@@ -71,50 +47,36 @@ export class AmdviBench {
       doorbell: (apicId) => this.#doorbells.push(apicId),
       ...(observer === undefined ? {} : { observer }),
     });
-    this.#requester = setup.requester ?? defaults.requester;
-    this.#interruptTable = setup.interruptTable ?? defaults.interruptTable;
-    this.#deviceTable = (setup.deviceTable ?? defaults.deviceTable).base;
-    this.writeDevices(setup.dtes ?? []);
-    this.writeEntries(setup.irtes ?? []);
-    this.writeMemory(setup.memory ?? []);
-    this.#bringUp(setup);
-  }
-
-  #bringUp(setup: AmdviSetup): void {
+    this.#requester = setup.requester ?? defaultRequester;
+    this.#software = new AmdviSoftware(
+      {
+        store: (address, words) => this.#memory.writeWords(address, words),
+        write: (offset, width, value) => this.#unit.write(offset, width, value),
+        read: (offset, width) => this.#unit.read(offset, width),
+      },
+      setup,
+    );
+    this.#software.fillMemory(setup);
     if (setup.message !== undefined) {
       const [low, high] = toWords(setup.message.address, 64);
       this.#unit.setMessage({ addressLow: low!, addressHigh: high!, data: setup.message.data | 0 });
     }
-    const { base, pages } = setup.deviceTable ?? defaults.deviceTable;
-    this.write({ register: "DEV_TAB_BASE", value: encode(deviceTableBase, { base, size: pages - 1 }) });
-    for (const [name, register] of Object.entries(ringRegisters) as [
-      keyof typeof ringRegisters,
-      RegisterName,
-    ][]) {
-      const ring = { ...defaults.rings[name], ...setup.rings?.[name] };
-      this.write({ register, value: encode(ringBase, ring) });
-    }
-    for (const one of setup.registers ?? []) this.write(one);
-    this.write({ register: "CONTROL", value: setup.control ?? defaults.control });
+    this.#software.bringUp(setup);
     this.#collect();
   }
 
   // What software does.
 
   writeDevices(devices: readonly (readonly [number, bigint])[]): void {
-    for (const [device, value] of devices) {
-      this.#memory.writeWords(this.#deviceTable + dteBytes * device, toWords(value, 8 * dteBytes));
-    }
+    this.#software.writeDevices(devices);
   }
 
   writeEntries(entries: readonly (readonly [number, TableEntry])[]): void {
-    for (const [index, { bytes, value }] of entries) {
-      this.#memory.writeWords(this.#interruptTable + bytes * index, toWords(value, 8 * bytes));
-    }
+    this.#software.writeEntries(entries);
   }
 
   writeMemory(words: readonly (readonly [number, number])[]): void {
-    for (const [address, value] of words) this.#memory.write32(address, value);
+    this.#software.writeMemory(words);
   }
 
   injectError(address: number, length: number): void {
@@ -125,29 +87,26 @@ export class AmdviBench {
     this.#memory.heal();
   }
 
-  write({ register, value }: RegisterWrite<RegisterName>): Happenings {
+  write(one: RegisterWrite<RegisterName>): Happenings {
     const act = (): Happenings => {
-      this.#unit.write(registers[register].offset, 64, value);
+      this.#software.write(one);
       return {};
     };
     // A log whose base is written starts over: what it holds is no news.
-    return register === "EVT_LOG_BASE" || register === "GA_LOG_BASE" ? act() : this.#during(act);
+    return one.register === "EVT_LOG_BASE" || one.register === "GA_LOG_BASE" ? act() : this.#during(act);
   }
 
   /** Puts commands at the tail of their buffer and moves it. */
   submit(commands: readonly bigint[]): Happenings {
-    const { base, length } = decode(ringBase, this.read("CMD_BUF_BASE"));
-    let tail = Number(this.read("CMD_BUF_TAIL"));
-    for (const one of commands) {
-      this.#memory.writeWords(Number(base) + tail, toWords(one, 128));
-      tail = (tail + 16) % (16 * 2 ** Number(length));
-    }
-    return this.write({ register: "CMD_BUF_TAIL", value: BigInt(tail) });
+    return this.#during(() => {
+      this.#software.submit(commands);
+      return {};
+    });
   }
 
   // What devices do.
 
-  request({ address = defaults.messageAddress, data, requester = this.#requester }: Request): Happenings {
+  request({ address = defaultMessage, data, requester = this.#requester }: Request): Happenings {
     return this.#during(() => {
       const outcome = this.#unit.interrupt(address | 0, data | 0, requester ?? unknownRequester);
       const passed = outcome === Outcome.passed ? { address: BigInt(address), data } : undefined;

@@ -1,20 +1,13 @@
-import { DST_WORD } from "../../spec/accessors/irte-remapped.ts";
-import { decode, encode, fromWords, toWords } from "../../spec/codec.ts";
+import { decode, fromWords } from "../../spec/codec.ts";
 import type { RuleId } from "../../spec/rules.ts";
 import { type FaultReason, faultNameOf, faultReasons } from "../../spec/vtd/faults.ts";
-import { irteBytes, irteRemapped, postedDescriptor } from "../../spec/vtd/irte.ts";
+import { postedDescriptor } from "../../spec/vtd/irte.ts";
 import {
   type RegisterName,
-  capability,
   extendedCapability,
   faultRecord,
-  globalCommand,
-  globalStatus,
   interruptFaultInfo,
-  queueAddress,
-  queueTail,
   registers,
-  tableAddress,
 } from "../../spec/vtd/registers.ts";
 import { CpuCache } from "../../hardware/cpu-cache.ts";
 import { Outcome, unknownRequester } from "../../hardware/delivery.ts";
@@ -29,14 +22,9 @@ import { type JsonObject, hexOf } from "../../spec/shape.ts";
 import type { Happenings } from "./subject.ts";
 import type { RegisterWrite } from "./register-shapes.ts";
 import { type VtdSetup, recordName } from "./vtd-setup.ts";
+import { type RecordPlace, VtdSoftware, recordPlace } from "./vtd-software.ts";
 
-/** Where tables and queue lie unless the setup says so. */
-const defaults = {
-  table: { base: 0x10_0000, s: 7 },
-  queue: { base: 0x30_0000, qs: 0, dw: 0 },
-  requester: 0x18,
-};
-const filledVector = 0x41;
+const defaultRequester = 0x18;
 const dword = 4;
 
 export interface Request {
@@ -69,17 +57,24 @@ export class VtdBench {
   readonly #unit: VtdUnit;
   readonly #root: RootComplex;
   readonly #requester: number;
-  readonly #tableBase: number;
-  readonly #records: { readonly offset: number; readonly count: number };
+  readonly #records: RecordPlace;
+  readonly #software: VtdSoftware;
 
   constructor(setup: VtdSetup, profile: VtdProfile, observer: Observer | undefined) {
     const cap = setup.cap?.(profile.capability) ?? profile.capability;
     const ecap = setup.ecap?.(profile.extendedCapability) ?? profile.extendedCapability;
-    const { fro, nfr } = decode(capability, cap);
-    this.#records = { offset: 16 * Number(fro), count: Number(nfr) + 1 };
-    this.#requester = setup.requester ?? defaults.requester;
-    this.#tableBase = (setup.table ?? defaults.table).base;
-    this.#fillMemory(setup);
+    this.#records = recordPlace(cap);
+    this.#requester = setup.requester ?? defaultRequester;
+    this.#software = new VtdSoftware(
+      {
+        store: (address, words) => this.#store(address, words),
+        write: (offset, width, value) => this.#unit.write(offset, width, value),
+        read: (offset, width) => this.#unit.read(offset, width),
+      },
+      setup,
+      this.#records,
+    );
+    this.#software.fillMemory(setup);
     // Only now: what the setup says lies in memory, not in a cache. An emulator reads memory as its CPUs see it.
     const emulated = profile.deviations.length > 0;
     if (decode(extendedCapability, ecap).c === 0 && !emulated) this.#cpuCache = new CpuCache(this.#memory);
@@ -99,56 +94,35 @@ export class VtdBench {
       ...(observer === undefined ? {} : { observer }),
     });
     this.#root = new RootComplex({ memory: this.#memory, fabric: this.#fabric, unit: this.#unit });
-    this.#bringUp(setup);
-  }
-
-  #fillMemory(setup: VtdSetup): void {
-    const words = toWords(encode(irteRemapped, { p: 1, v: filledVector }), irteRemapped.width);
-    for (let i = 0; i < (setup.fill?.entries ?? 0); i++) {
-      words[DST_WORD] = i;
-      this.#memory.writeWords(this.#tableBase + irteBytes * i, words);
-    }
-    this.writeEntries(setup.irtes ?? []);
-    this.writeDescriptors(setup.pids ?? []);
-    this.writeMemory(setup.memory ?? []);
-  }
-
-  #bringUp(setup: VtdSetup): void {
-    const { base, s, eime = 0, cfi = 0 } = { ...defaults.table, ...setup.table };
-    const { base: queue, qs, dw } = { ...defaults.queue, ...setup.queue };
-    for (const one of setup.registers ?? []) this.write(one);
-    this.write({ register: "IQA", value: encode(queueAddress, { iqa: queue, qs, dw }) });
+    this.#software.bringUp(setup);
     if (setup.enabled === 0) return;
-    this.command({ qie: 1 });
-    this.write({ register: "IRTA", value: encode(tableAddress, { irta: base, s, eime }) });
-    this.command({ sirtp: 1 });
-    this.command({ ire: 1 });
-    if (cfi === 1) this.command({ cfi: 1 });
     collect(this.#fabric);
     this.#violations.length = 0;
   }
 
   // What the CPU does.
 
-  #store(address: number, value: bigint, width: number): void {
-    toWords(value, width).forEach((word, i) => {
-      if (this.#cpuCache === undefined) this.#memory.write32(address + dword * i, word);
-      else this.#cpuCache.write32(address + dword * i, word);
-    });
+  #store(address: number, words: Int32Array): void {
+    if (this.#cpuCache === undefined) this.#memory.writeWords(address, words);
+    else words.forEach((word, i) => this.#cpuCache!.write32(address + dword * i, word));
+  }
+
+  /** Lets software act. @returns what came of it. */
+  #act(act: (software: VtdSoftware) => void): Happenings {
+    act(this.#software);
+    return collect(this.#fabric);
   }
 
   writeEntries(entries: readonly (readonly [number, bigint])[]): void {
-    for (const [index, entry] of entries) {
-      this.#store(this.#tableBase + irteBytes * index, entry, irteRemapped.width);
-    }
+    this.#software.writeEntries(entries);
   }
 
   writeDescriptors(descriptors: readonly (readonly [number, bigint])[]): void {
-    for (const [address, value] of descriptors) this.#store(address, value, postedDescriptor.width);
+    this.#software.writeDescriptors(descriptors);
   }
 
   writeMemory(words: readonly (readonly [number, number])[]): void {
-    for (const [address, value] of words) this.#store(address, BigInt(value), 32);
+    this.#software.writeMemory(words);
   }
 
   flush(address: number, length: number): void {
@@ -163,36 +137,23 @@ export class VtdBench {
     this.#memory.heal();
   }
 
-  write({ register, value }: RegisterWrite<RegisterName>): Happenings {
-    const { offset, width } = registers[register];
-    this.#unit.write(offset, width, value);
-    return collect(this.#fabric);
+  write(one: RegisterWrite<RegisterName>): Happenings {
+    return this.#act((software) => software.write(one));
   }
 
   /** Clears F of a fault recording register, as software does once it has read it. */
   clearRecord(record: number): Happenings {
-    const at = this.#records.offset + 16 * record + 8;
-    this.#unit.write(at, 64, encode(faultRecord, { f: 1 }) >> 64n);
-    return collect(this.#fabric);
+    return this.#act((software) => software.clearRecord(record));
   }
 
   /** Writes GCMD with some bits changed and the others as GSTS shows them. */
   command(change: Readonly<Record<string, 0 | 1>>): Happenings {
-    const { cfis, ires, qies, tes } = decode(globalStatus, this.read("GSTS"));
-    const value = encode(globalCommand, { cfi: cfis, ire: ires, qie: qies, te: tes, ...change });
-    return this.write({ register: "GCMD", value });
+    return this.#act((software) => software.command(change));
   }
 
   /** Puts descriptors at the tail of the queue and moves it. */
   submit(descriptors: readonly bigint[]): Happenings {
-    const { iqa, qs, dw } = decode(queueAddress, this.read("IQA"));
-    const width = dw === 1 ? 256 : 128;
-    let tail = Number(decode(queueTail, this.read("IQT")).qt);
-    for (const one of descriptors) {
-      this.#memory.writeWords(Number(iqa) + tail, toWords(one, width));
-      tail = (tail + width / 8) % (4096 * 2 ** Number(qs));
-    }
-    return this.write({ register: "IQT", value: encode(queueTail, { qt: tail }) });
+    return this.#act((software) => software.submit(descriptors));
   }
 
   // What devices do.

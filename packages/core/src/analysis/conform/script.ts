@@ -1,0 +1,59 @@
+import type { Vendor } from "../../evidence/qemu-trace/index.ts";
+
+/** A CPU's store to memory: 32-bit words from an address on, which is a multiple of 4. */
+export interface MemoryWrite {
+  readonly does: "memory";
+  readonly address: number;
+  readonly words: readonly number[];
+}
+
+/** A CPU's write to a register of the remapping unit. */
+export interface RegisterWrite {
+  readonly does: "register";
+  readonly offset: number;
+  /** In bits. */
+  readonly width: 32 | 64;
+  readonly value: bigint;
+}
+
+/** A device's write of a dword to FEEx_xxxxh. */
+export interface InterruptRequest {
+  readonly does: "msi";
+  /** Address bits 31:0, unsigned. */
+  readonly address: number;
+  /** Unsigned. */
+  readonly data: number;
+  /** Bus, device and function as 16 bits; null: not known. */
+  readonly requester: number | null;
+}
+
+/** One thing that is done to a machine from outside its remapping unit. */
+export type Deed = MemoryWrite | RegisterWrite | InterruptRequest;
+
+/** What is done before somebody looks, and what is then looked at. */
+export interface Scene {
+  readonly deeds: readonly Deed[];
+  /** Registers of the unit, besides what is always looked at: messages and fault or event records. */
+  readonly registers: readonly RegisterPlace[];
+  /** Words of memory, by address. */
+  readonly memory: readonly number[];
+  /** The local APICs too. */
+  readonly apics: boolean;
+}
+
+export interface RegisterPlace {
+  readonly offset: number;
+  /** In bits. */
+  readonly width: 32 | 64;
+}
+
+/**
+ * One case as a machine meets it, from a unit as it is after reset and memory that is zero. Addresses and values are
+ * what the case's software would have written to a unit of the machine's capabilities.
+ */
+export interface Script {
+  readonly vendor: Vendor;
+  /** The id of its case. */
+  readonly name: string;
+  readonly scenes: readonly Scene[];
+}
