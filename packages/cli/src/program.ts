@@ -87,13 +87,28 @@ function program(io: Io, finish: (status: number) => void): Command {
   root
     .command("replay")
     .description("send every interrupt of a QEMU trace through the model and compare what comes out")
-    .argument("<trace>", "a trace log, plain or xz; - for standard input")
+    .argument("<trace>", "a trace log, plain, gzip, xz or zstd; - for standard input")
     .option("--profile <name>", "hardware profile (default: the newest QEMU of the trace's vendor)")
     .option("--follow [n]", "show one request step by step: its number, line:N, or the one that shows most")
     .option("--json", "print one JSON document")
     .action(async (trace: string, options: object) => {
       const { replay } = await import("./commands/replay.ts");
       finish(await replay(trace, options, io));
+    });
+
+  root
+    .command("check")
+    .description("say what real hardware could have done wrong with the driver in a QEMU trace")
+    .argument("<trace>", "a trace log, plain, gzip, xz or zstd; - for standard input")
+    .option("--profile <name>", "hardware profile (default: the strict one of the trace's vendor)")
+    .option(
+      "--sarif <file>",
+      "write the hazards as SARIF 2.1.0; - for standard output, instead of the report",
+    )
+    .option("--json", "print one JSON document")
+    .action(async (trace: string, options: object) => {
+      const { check } = await import("./commands/check.ts");
+      finish(await check(trace, options, io));
     });
 
   return root;
@@ -117,7 +132,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 
 function messageOf(error: unknown): string {
   if (error instanceof CommanderError && error.code === "commander.help") {
-    return "a command is missing: expected decode, explain, cmdline, run or replay; --help says more";
+    return "a command is missing: expected decode, explain, cmdline, run, replay or check; --help says more";
   }
   const { message } = error as Error;
   const line = message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ");

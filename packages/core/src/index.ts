@@ -66,6 +66,8 @@ export { InputError } from "./evidence/input-error.ts";
 export * from "./evidence/ivrs.ts";
 
 // Questions asked of them.
+export { Check, type CheckOptions } from "./analysis/check/check.ts";
+export { type CheckResult, type Hazard, type NotChecked, hazardLimit } from "./analysis/check/hazard.ts";
 export * from "./analysis/decode.ts";
 export * from "./analysis/decode-table.ts";
 export * from "./analysis/explain.ts";

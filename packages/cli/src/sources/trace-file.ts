@@ -3,9 +3,10 @@ import { Readable, pipeline } from "node:stream";
 import { ReadableStream } from "node:stream/web";
 import zlib from "node:zlib";
 import { InputError } from "@intremap/core";
-import { XzReadableStream } from "xz-decompress";
+import * as xz from "xz-decompress";
 import { reasonOf } from "../input.ts";
 import type { Source } from "../io.ts";
+import { expandZstd } from "./zstd.ts";
 
 type Chunks = AsyncIterable<Uint8Array>;
 
@@ -26,6 +27,9 @@ const compressions: readonly Compression[] = [
     expand: refuse("bzip2", "decompress it first, with `bzip2 -dc`"),
   },
 ];
+
+// A bundler sees what the package exports, Node itself only its default.
+const { XzReadableStream } = "XzReadableStream" in xz ? xz : (xz as { default: typeof xz }).default;
 
 const longestMagic = 6;
 const damagedXz = "xz data: damaged or cut off";
@@ -93,7 +97,7 @@ function through(chunks: Chunks, transform: NodeJS.ReadWriteStream): Chunks {
 
 function expandXz(chunks: Chunks): Chunks {
   const compressed = ReadableStream.from(chunks) as unknown as ConstructorParameters<
-    typeof XzReadableStream
+    typeof xz.XzReadableStream
   >[0];
   return explained(new XzReadableStream(compressed));
 }
@@ -105,19 +109,6 @@ async function* explained(expanded: Chunks): Chunks {
   } catch (error) {
     throw error instanceof Error && error.message.includes("error code") ? new InputError(damagedXz) : error;
   }
-}
-
-type ZstdZlib = { readonly createZstdDecompress?: () => NodeJS.ReadWriteStream };
-
-function expandZstd(chunks: Chunks): Chunks {
-  const { createZstdDecompress } = zlib as ZstdZlib;
-  if (createZstdDecompress === undefined) {
-    return refuse(
-      "zstd",
-      `Node ${process.version} cannot read it; pipe \`zstd -dc\` in, or use Node 22.15 or newer`,
-    )();
-  }
-  return through(chunks, createZstdDecompress());
 }
 
 function refuse(name: string, advice: string): () => Chunks {

@@ -49,6 +49,10 @@ export function encode<Name extends string>(layout: Layout<Name>, values: Partia
       throw new RangeError(`${layout.name}.${name}: ${hex(rest)} does not fit bits ${printParts(field)}`);
     }
     rest >>= scale;
+    if (field.parts.length === 1) {
+      word |= rest << BigInt(field.parts[0]![1]);
+      continue;
+    }
     for (const part of field.parts) {
       word |= (rest << BigInt(part[1])) & maskOf(part);
       rest >>= BigInt(part[0] - part[1] + 1);
@@ -133,13 +137,29 @@ export function hex(value: Value): string {
   return `0x${value.toString(16)}`;
 }
 
-function extract(field: Field, value: bigint): bigint {
-  let content = 0n;
+/** A part of a field: where it stands, which bits of it count, and where they belong in the field's value. */
+interface Piece {
+  readonly low: bigint;
+  readonly mask: bigint;
+  readonly shift: bigint;
+}
+
+const knownPieces = new WeakMap<Field, readonly Piece[]>();
+
+function piecesOf(field: Field): readonly Piece[] {
   let shift = BigInt(field.scale ?? 0);
-  for (const part of field.parts) {
-    content |= ((value & maskOf(part)) >> BigInt(part[1])) << shift;
-    shift += BigInt(part[0] - part[1] + 1);
-  }
+  return field.parts.map(([high, low]) => {
+    const piece = { low: BigInt(low), mask: maskOf([high - low, 0]), shift };
+    shift += BigInt(high - low + 1);
+    return piece;
+  });
+}
+
+function extract(field: Field, value: bigint): bigint {
+  let pieces = knownPieces.get(field);
+  if (pieces === undefined) knownPieces.set(field, (pieces = piecesOf(field)));
+  let content = 0n;
+  for (const { low, mask, shift } of pieces) content |= ((value >> low) & mask) << shift;
   return content;
 }
 

@@ -39,6 +39,7 @@ import {
   msiRemappableAddress,
   msiRemappableData,
 } from "./msi/message.ts";
+import { interruptEntryCacheInvalidate } from "./vtd/descriptors.ts";
 import { irtePosted, irteRemapped, postedDescriptor } from "./vtd/irte.ts";
 import {
   eventControl,
@@ -46,6 +47,8 @@ import {
   faultStatus,
   globalCommand,
   globalStatus,
+  queueAddress,
+  queueTail,
   tableAddress,
 } from "./vtd/registers.ts";
 
@@ -65,6 +68,9 @@ export const hotLayouts: readonly Layout[] = [
   eventControl,
   faultRecord,
   tableAddress,
+  queueAddress,
+  queueTail,
+  interruptEntryCacheInvalidate,
   ioapicRteWire,
   pciCommandStatus,
   msiControl,

@@ -106,9 +106,13 @@ export function layout<Name extends string>(declaration: Layout<Name>): Layout<N
   return declaration;
 }
 
+const knownFields = new WeakMap<Layout, readonly (readonly [string, Field])[]>();
+
 /** Names and fields in the order of their declaration. */
-export function fieldsOf<Name extends string>(layout: Layout<Name>): [Name, Field][] {
-  return Object.entries(layout.fields) as [Name, Field][];
+export function fieldsOf<Name extends string>(layout: Layout<Name>): readonly (readonly [Name, Field])[] {
+  let fields = knownFields.get(layout);
+  if (fields === undefined) knownFields.set(layout, (fields = Object.entries(layout.fields)));
+  return fields as readonly (readonly [Name, Field])[];
 }
 
 export function maskOf([high, low]: BitRange): bigint {
@@ -120,8 +124,16 @@ export function widthOf(field: Field): number {
   return field.parts.reduce((width, [high, low]) => width + high - low + 1, 0);
 }
 
+const knownReserved = new WeakMap<Layout, bigint>();
+
 /** The bits that no field claims. */
 export function reservedMask(layout: Layout): bigint {
+  let mask = knownReserved.get(layout);
+  if (mask === undefined) knownReserved.set(layout, (mask = unclaimed(layout)));
+  return mask;
+}
+
+function unclaimed(layout: Layout): bigint {
   let mask = maskOf([layout.width - 1, 0]);
   for (const [, field] of fieldsOf(layout)) for (const part of field.parts) mask &= ~maskOf(part);
   return mask;

@@ -38,12 +38,13 @@ const hexForm = /^0x(?:0|[1-9a-f][0-9a-f]*)$/;
 /** A number of at most `bits` bits: `0x` and lower-case hexadecimal digits without leading zeros, or 0 to 9 as they are. */
 export function amount(bits: number): Shape<bigint> {
   const wanted = `a number of ${bits} bits: "0x" and lower-case hex without leading zeros, or a single digit`;
+  const width = BigInt(bits);
   return (value, place) => {
     let number: bigint | undefined;
     if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 9)
       number = BigInt(value);
     if (typeof value === "string" && hexForm.test(value)) number = BigInt(value);
-    return number === undefined || number >> BigInt(bits) ? wrong(place, value, wanted) : number;
+    return number === undefined || number >> width ? wrong(place, value, wanted) : number;
   };
 }
 
@@ -85,7 +86,7 @@ export const flag: Shape<boolean> = (value, place) =>
 
 export function oneOf<const Name extends string>(...names: readonly Name[]): Shape<Name> {
   return (value, place) =>
-    names.find((name) => name === value) ?? wrong(place, value, names.map(quoted).join(" or "));
+    names.includes(value as Name) ? (value as Name) : wrong(place, value, names.map(quoted).join(" or "));
 }
 
 /** One of an object's keys. */
@@ -120,6 +121,8 @@ export function record<R extends Fields, O extends Fields>(
   optional: O,
 ): Shape<Demanded<R> & Optional<O>> {
   const known = [...Object.keys(required), ...Object.keys(optional)];
+  const demanded = Object.entries(required);
+  const permitted = Object.entries(optional);
   return (value, place) => {
     const given = entries(value, place);
     for (const key of Object.keys(given)) {
@@ -127,8 +130,8 @@ export function record<R extends Fields, O extends Fields>(
         throw new ShapeError(`${place}.${key}`, `unknown key, expected ${known.join(", ")}`);
     }
     const read: Record<string, unknown> = {};
-    for (const [key, shape] of Object.entries(required)) read[key] = shape(given[key], `${place}.${key}`);
-    for (const [key, shape] of Object.entries(optional)) {
+    for (const [key, shape] of demanded) read[key] = shape(given[key], `${place}.${key}`);
+    for (const [key, shape] of permitted) {
       if (given[key] !== undefined) read[key] = shape(given[key], `${place}.${key}`);
     }
     return read as Demanded<R> & Optional<O>;

@@ -38,6 +38,12 @@ const common: readonly TraceEvent[] = [
     method: "iecNotify",
     emit: (h, line, f) => h.iecNotify!(line, f[0]!, f[1]!, f[2]!),
   },
+  {
+    name: "cpu_set_apic_base",
+    format: "%x",
+    method: "apicBase",
+    emit: (h, line, f) => h.apicBase!(line, f[0]!, f[1]!),
+  },
 ];
 
 const outcomeFormat = "(addr %x, data %w) -> (addr %x, data %w)";
@@ -47,7 +53,7 @@ const vtd: readonly Omit<TraceEvent, "vendor">[] = [
     name: "vtd_ir_remap_msi_req",
     format: "addr %x data %w[ sid %w do_fault %d]",
     method: "request",
-    emit: (h, line, f) => h.request!(line, f[0]!, f[1]!, f[2]!, sidOf(f[3]!)),
+    emit: (h, line, f) => h.request!(line, f[0]!, f[1]!, f[2]!, sidOf(f[3]!), f[4]),
   },
   {
     // The two labels are exchanged in the source: what is printed as `low` is the entry's high half.
@@ -249,8 +255,27 @@ const amdvi: readonly Omit<TraceEvent, "vendor">[] = [
   {
     name: "amdvi_command_exec",
     format: "command buffer head at %x command buffer tail at %x command buffer base at %x",
-    method: "amdviCommands",
-    emit: (h, line) => h.amdviCommands!(line),
+    method: "amdviCommand",
+    emit: (h, line, f) => h.amdviCommand!(line, f[0]!, f[2]!, f[4]!, f[5]!),
+  },
+  ...["amdvi_pages_inval", "amdvi_iotlb_inval", "amdvi_prefetch_pages", "amdvi_ppr_exec"].map(otherCommand),
+  {
+    name: "amdvi_unhandled_command",
+    format: "unhandled command %d",
+    method: "amdviIllegalCommand",
+    emit: (h, line, f) => h.amdviIllegalCommand!(line, f[0]!),
+  },
+  {
+    name: "amdvi_command_read_fail",
+    format: "%*",
+    method: "amdviCommandUnreadable",
+    emit: (h, line) => h.amdviCommandUnreadable!(line),
+  },
+  {
+    name: "amdvi_mmio_write",
+    format: "%s write addr %x, size %d, val %x, offset %x",
+    method: "amdviRegisterWrite",
+    emit: (h, line, f) => h.amdviRegisterWrite!(line, f[0]!, f[2]!, f[3]!, f[4]!),
   },
   {
     name: "amdvi_generate_msi_interrupt",
@@ -259,6 +284,10 @@ const amdvi: readonly Omit<TraceEvent, "vendor">[] = [
     emit: (h, line) => h.ownMessage!(line),
   },
 ];
+
+function otherCommand(name: string): Omit<TraceEvent, "vendor"> {
+  return { name, format: "%*", method: "amdviOtherCommand", emit: (h, line) => h.amdviOtherCommand!(line) };
+}
 
 function of(vendor: Vendor): (event: Omit<TraceEvent, "vendor">) => TraceEvent {
   return (event) => ({ ...event, vendor });

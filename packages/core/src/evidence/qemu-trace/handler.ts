@@ -9,8 +9,16 @@ export interface TraceHandler {
   /**
    * An interrupt request reached the unit. VT-d gives no requester (undefined bits: -1) unless the line carries `sid`;
    * AMD-Vi gives the low 8 bits of the device id.
+   * @param faults 0 where QEMU only looks the request up, for a route of KVM's; -1 where the line does not tell.
    */
-  request?(line: number, addressLow: number, addressHigh: number, data: number, requester: number): void;
+  request?(
+    line: number,
+    addressLow: number,
+    addressHigh: number,
+    data: number,
+    requester: number,
+    faults?: number,
+  ): void;
   /** The message that went in and the one that came out. */
   remapped?(
     line: number,
@@ -36,6 +44,8 @@ export interface TraceHandler {
   malformed?(line: number, method: keyof TraceHandler): void;
   /** `x86_iommu_iec_notify`: QEMU told KVM to refresh its routes. */
   iecNotify?(line: number, global: number, index: number, mask: number): void;
+  /** `cpu_set_apic_base`: a processor wrote its IA32_APIC_BASE. */
+  apicBase?(line: number, low: number, high: number): void;
 
   /** The IRTE as fetched, as 32-bit words from bit 0 up. */
   vtdEntry?(line: number, index: number, word0: number, word1: number, word2: number, word3: number): void;
@@ -86,5 +96,14 @@ export interface TraceHandler {
   amdviInvalidateDevice?(line: number, device: number): void;
   amdviInvalidateAll?(line: number): void;
   amdviCompletionWait?(line: number): void;
-  amdviCommands?(line: number): void;
+  /** A command that has nothing to do with interrupts. */
+  amdviOtherCommand?(line: number): void;
+  /** A command with an opcode that the unit does not know. */
+  amdviIllegalCommand?(line: number, opcode: number): void;
+  /** A command could not be read from the buffer. */
+  amdviCommandUnreadable?(line: number): void;
+  /** A command is about to be executed: where it lies in the buffer, where the buffer's contents end, and its base. */
+  amdviCommand?(line: number, head: number, tail: number, baseLow: number, baseHigh: number): void;
+  /** A register write with its value, which only newer versions trace (older ones call it a read, without it). */
+  amdviRegisterWrite?(line: number, offset: number, bytes: number, low: number, high: number): void;
 }

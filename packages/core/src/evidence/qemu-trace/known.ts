@@ -6,6 +6,7 @@ const families: Readonly<Record<string, string>> = {
   apic:
     "local_deliver register_read register_write report_irq_delivered reset_irq_delivered get_irq_delivered " +
     "mem_readl mem_writel",
+  cpu: "get_apic_base",
   ioapic: "set_remote_irr clear_remote_irr eoi_broadcast eoi_delayed_reassert mem_read mem_write set_irq",
   kvm:
     "irqchip_commit_routes irqchip_add_msi_route irqchip_update_msi_route irqchip_release_virq " +
@@ -23,8 +24,8 @@ const families: Readonly<Record<string, string>> = {
     "reg_write_iectl reg_ics_clear_ip dmar_translate dmar_enable dmar_fault fsts_ppf fsts_clear_ip " +
     "warn_invalid_qi_tail device_attach_hwpt device_detach_hwpt device_reattach_def_hwpt",
   amdvi:
-    "evntlog_fail cache_update completion_wait_fail mmio_write mmio_read mmio_read_invalid command_error " +
-    "command_read_fail unhandled_command iotlb_inval prefetch_pages pages_inval ppr_exec iotlb_reset dte_get_fail " +
+    "evntlog_fail cache_update completion_wait_fail mmio_read mmio_read_invalid command_error " +
+    "iotlb_reset dte_get_fail " +
     "invalid_dte get_pte_hwerror mode_invalid page_fault iotlb_hit translation_result mem_ir_write",
 };
 

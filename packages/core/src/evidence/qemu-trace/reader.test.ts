@@ -39,14 +39,14 @@ function read(...chunks: string[]): { calls: Call[]; reader: QemuTraceReader } {
 }
 
 const lines: [string, Call][] = [
-  ["vtd_ir_remap_msi_req addr 0xfee00030 data 0x2", ["request", 1, 0xfee00030 | 0, 0, 2, -1]],
+  ["vtd_ir_remap_msi_req addr 0xfee00030 data 0x2", ["request", 1, 0xfee00030 | 0, 0, 2, -1, -1]],
   [
     "vtd_ir_remap_msi_req addr 0x1fee00030 data 0xffffffff sid 0x18 do_fault 0",
-    ["request", 1, 0xfee00030 | 0, 1, -1, 0x18],
+    ["request", 1, 0xfee00030 | 0, 1, -1, 0x18, 0],
   ],
   [
     "vtd_ir_remap_msi_req addr 0xfee00030 data 0x2 sid 0xffff do_fault 1",
-    ["request", 1, 0xfee00030 | 0, 0, 2, -1],
+    ["request", 1, 0xfee00030 | 0, 0, 2, -1, 1],
   ],
   // What is printed as low is the entry's high half.
   [
@@ -110,7 +110,15 @@ const lines: [string, Call][] = [
   ],
   [
     "amdvi_command_exec command buffer head at 0x0 command buffer tail at 0x10 command buffer base at 0x49c6000",
-    ["amdviCommands", 1],
+    ["amdviCommand", 1, 0, 0x10, 0x49c6000, 0],
+  ],
+  ["amdvi_pages_inval AMD-Vi pages for domain 0x3ff invalidated", ["amdviOtherCommand", 1]],
+  ["amdvi_ppr_exec Execution of PPR queue requested ", ["amdviOtherCommand", 1]],
+  ["amdvi_unhandled_command unhandled command 14", ["amdviIllegalCommand", 1, 14]],
+  ["amdvi_command_read_fail error: fail to access memory at 0x49c6000 + 0x10", ["amdviCommandUnreadable", 1]],
+  [
+    "amdvi_mmio_write AMDVI_MMIO_CMDBUF_BASE write addr 0x8, size 8, val 0x9000000149c6000, offset 0x8",
+    ["amdviRegisterWrite", 1, 8, 8, 0x149c6000, 0x9000000],
   ],
   ["amdvi_generate_msi_interrupt Generate MSI", ["ownMessage", 1]],
 ];
@@ -130,6 +138,7 @@ describe("the reader of QEMU traces", () => {
       "x86_iommu_iec_notify Notify IEC invalidation: global=0 index=65535 mask=3",
       ["iecNotify", 2, 0, 65535, 3],
     ],
+    ["cpu_set_apic_base 0x00000000fee00d00", ["apicBase", 2, 0xfee00d00 | 0, 0]],
   ] as [string, Call][])("reads %s of either vendor, once the vendor is known", (line, call) => {
     expect(read(`${line}\n`).calls).toEqual([]);
     expect(read(`vtd_ir_enable enable 1\n${line}\n`).calls[2]).toEqual(call);

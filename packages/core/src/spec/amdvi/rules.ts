@@ -1,5 +1,6 @@
 import { cite } from "../cite.ts";
 import { type Rule, erratum, implementationDefined, may, shall } from "../rule.ts";
+import { checkRules } from "./check-rules.ts";
 
 const remapping = cite("amdvi", "2.2.5");
 const tables = cite("amdvi", "2.2.2.1");
@@ -310,6 +311,14 @@ const qemuRules = {
     source,
     "A command in error is logged and skipped; the buffer does not stop.",
   ),
+  "qemu.amdvi.event-log-dead": erratum(
+    cite("qemu", "10.0 hw/i386/amd_iommu.c"),
+    "No event is ever logged: the log counts as overflowed from the start.",
+  ),
+  "qemu.amdvi.status-kept": erratum(
+    cite("qemu", "10.0 hw/i386/amd_iommu.c"),
+    "Writes to the status register do nothing: ComWaitInt stays 1 once it is.",
+  ),
   "qemu.amdvi.completion-interrupt": erratum(
     source,
     "COMPLETION_WAIT with i=1 raises the interrupt, whatever ComWaitIntEn says.",
@@ -326,4 +335,5 @@ export const amdviRules = {
   ...eventRules,
   ...registerRules,
   ...qemuRules,
+  ...checkRules,
 };

@@ -280,6 +280,14 @@ const deviationRules = {
     cite("qemu", "11.1 hw/intc/apic.c"),
     "A software-disabled APIC still sets IRR; the interrupt shows once it is enabled.",
   ),
+  "qemu.apic.logical-broadcast": erratum(
+    cite("qemu", "10.0 hw/intc/apic.c"),
+    "Logical destination FFh is no broadcast: an APIC whose logical id is 0 is not addressed.",
+  ),
+  "qemu.apic.extint-requests": erratum(
+    cite("qemu", "10.0 hw/intc/apic.c"),
+    "An ExtINT message sets the bit of its vector in IRR, as a fixed one does.",
+  ),
 } as const satisfies Record<string, Rule>;
 
 export const apicRules = {

@@ -1,5 +1,6 @@
 import { cite } from "../cite.ts";
 import { type Rule, erratum, implementationDefined, may, shall } from "../rule.ts";
+import { checkRules } from "./check-rules.ts";
 
 /** Faults of one request: each stands in the table of `faults.ts` beside its reason code. */
 const requestRules = {
@@ -318,6 +319,34 @@ const qemuRules = {
     cite("qemu", "11.1 hw/i386/intel_iommu.c"),
     "SVT=11b is reported as a source-id failure (26h).",
   ),
+  "qemu.vtd.cfi-ignored": erratum(
+    cite("qemu", "10.0 hw/i386/intel_iommu.c"),
+    "GCMD.CFI does nothing: GSTS.CFIS stays 0.",
+  ),
+  "qemu.vtd.wait-empty": erratum(
+    cite("qemu", "10.0 hw/i386/intel_iommu.c"),
+    "A wait descriptor with neither SW nor IF stops the queue.",
+  ),
+  "qemu.vtd.descriptor-width-ignored": erratum(
+    cite("qemu", "10.0 hw/i386/intel_iommu.c"),
+    "Without scalable mode neither IQA.DW nor the table mode is looked at: descriptors are of 128 bits.",
+  ),
+  "qemu.vtd.queue-error-untold": erratum(
+    cite("qemu", "10.0 hw/i386/intel_iommu.c"),
+    "IQERCD stays 0 when the queue stops.",
+  ),
+  "qemu.vtd.queue-resumes-at-tail": erratum(
+    cite("qemu", "10.0 hw/i386/intel_iommu.c"),
+    "A queue that stopped goes on with the next write to its tail, not once FSTS.IQE is cleared.",
+  ),
+  "qemu.vtd.event-upper-ignored": erratum(
+    cite("qemu", "10.0 hw/i386/intel_iommu.c"),
+    "The unit's own messages go to the lower 32 bits of their address.",
+  ),
+  "qemu.vtd.event-pending-kept": erratum(
+    cite("qemu", "10.0 hw/i386/intel_iommu.c"),
+    "FECTL.IP is not cleared with the last fault record, only by a later write to FSTS.",
+  ),
   "qemu.vtd.source-id-compression": may(
     cite("qemu", "11.1 hw/i386/intel_iommu.c"),
     "A fault of a source id that a pending record already holds is dropped.",
@@ -337,4 +366,5 @@ export const vtdRules = {
   ...queueRules,
   ...faultRules,
   ...qemuRules,
+  ...checkRules,
 };
