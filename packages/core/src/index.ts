@@ -68,9 +68,29 @@ export * from "./evidence/ivrs.ts";
 // Questions asked of them.
 export { Check, type CheckOptions } from "./analysis/check/check.ts";
 export { type CheckResult, type Hazard, type NotChecked, hazardLimit } from "./analysis/check/hazard.ts";
+export type { CorpusFile } from "./analysis/conform/corpus.ts";
+export { deviationsPage } from "./analysis/conform/page.ts";
+export type * from "./analysis/conform/result.ts";
+export { type ConformOptions, type ConformProgress, conform } from "./analysis/conform/run.ts";
+export type * from "./analysis/conform/script.ts";
+export type * from "./analysis/conform/sight.ts";
+export type { Target } from "./analysis/conform/target.ts";
 export * from "./analysis/decode.ts";
 export * from "./analysis/decode-table.ts";
 export * from "./analysis/explain.ts";
 export type { FollowChoice, Path } from "./analysis/path.ts";
 export { Replay, type ReplayOptions } from "./analysis/replay.ts";
 export type { Disagreement, ReplayResult, Unchecked } from "./analysis/replay-result.ts";
+export type { Protocol, Removable, Size } from "./analysis/verify/protocol.ts";
+export { baseSize, sizeBounds } from "./analysis/verify/protocol.ts";
+export {
+  type Counterexample,
+  type Exploration,
+  type Shares,
+  Search,
+  joinSearch,
+} from "./analysis/verify/search.ts";
+export { writeCounterexample } from "./analysis/verify/timeline.ts";
+export type { Report as WalkReport, Task as WalkTask } from "./analysis/verify/walker.ts";
+export type { Move } from "./analysis/verify/world.ts";
+export { protocols } from "./analysis/verify/worlds.ts";

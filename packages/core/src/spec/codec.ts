@@ -1,6 +1,6 @@
 import type { Section } from "./cite.ts";
 import { type BitRange, type Condition, type Context, type Field, type Layout } from "./layout.ts";
-import { fieldsOf, maskOf, reservedMask, widthOf } from "./layout.ts";
+import { fieldsOf, maskOf, reservedMask } from "./layout.ts";
 import { type RuleId, ruleOf } from "./rules.ts";
 
 /** A field's value: a number as long as it is exact, a bigint past 2^53. */
@@ -43,20 +43,12 @@ export function encode<Name extends string>(layout: Layout<Name>, values: Partia
   let word = 0n;
   for (const [name, value] of Object.entries(values) as [Name, Value][]) {
     const field = layout.fields[name];
-    const scale = BigInt(field.scale ?? 0);
-    let rest = BigInt(value);
-    if (rest < 0n || rest >> (BigInt(widthOf(field)) + scale) || (rest >> scale) << scale !== rest) {
-      throw new RangeError(`${layout.name}.${name}: ${hex(rest)} does not fit bits ${printParts(field)}`);
+    const { pieces, end, loose } = piecesOf(field);
+    const whole = BigInt(value);
+    if (whole < 0n || whole >= end || (whole & loose) !== 0n) {
+      throw new RangeError(`${layout.name}.${name}: ${hex(whole)} does not fit bits ${printParts(field)}`);
     }
-    rest >>= scale;
-    if (field.parts.length === 1) {
-      word |= rest << BigInt(field.parts[0]![1]);
-      continue;
-    }
-    for (const part of field.parts) {
-      word |= (rest << BigInt(part[1])) & maskOf(part);
-      rest >>= BigInt(part[0] - part[1] + 1);
-    }
+    for (const { low, mask, shift } of pieces) word |= ((whole >> shift) & mask) << low;
   }
   return word;
 }
@@ -144,27 +136,43 @@ interface Piece {
   readonly shift: bigint;
 }
 
-const knownPieces = new WeakMap<Field, readonly Piece[]>();
+interface Pieces {
+  readonly pieces: readonly Piece[];
+  /** One past the largest value. */
+  readonly end: bigint;
+  /** The bits of a value that its scale leaves out. */
+  readonly loose: bigint;
+}
 
-function piecesOf(field: Field): readonly Piece[] {
-  let shift = BigInt(field.scale ?? 0);
-  return field.parts.map(([high, low]) => {
+const knownPieces = new WeakMap<Field, Pieces>();
+
+function piecesOf(field: Field): Pieces {
+  let known = knownPieces.get(field);
+  if (known === undefined) knownPieces.set(field, (known = cut(field)));
+  return known;
+}
+
+function cut(field: Field): Pieces {
+  const scale = BigInt(field.scale ?? 0);
+  let shift = scale;
+  const pieces = field.parts.map(([high, low]) => {
     const piece = { low: BigInt(low), mask: maskOf([high - low, 0]), shift };
     shift += BigInt(high - low + 1);
     return piece;
   });
+  return { pieces, end: 1n << shift, loose: (1n << scale) - 1n };
 }
 
 function extract(field: Field, value: bigint): bigint {
-  let pieces = knownPieces.get(field);
-  if (pieces === undefined) knownPieces.set(field, (pieces = piecesOf(field)));
   let content = 0n;
-  for (const { low, mask, shift } of pieces) content |= ((value >> low) & mask) << shift;
+  for (const { low, mask, shift } of piecesOf(field).pieces) content |= ((value >> low) & mask) << shift;
   return content;
 }
 
+const largestExact = BigInt(Number.MAX_SAFE_INTEGER);
+
 function exact(content: bigint): Value {
-  return content <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(content) : content;
+  return content <= largestExact ? Number(content) : content;
 }
 
 /** Undefined when a given setting rules the condition out; else the settings that are left open, as text. */

@@ -4,6 +4,7 @@ import type { Vendor } from "../../evidence/qemu-trace/index.ts";
 export interface MemoryWrite {
   readonly does: "memory";
   readonly address: number;
+  /** As int32. */
   readonly words: readonly number[];
 }
 
@@ -27,8 +28,16 @@ export interface InterruptRequest {
   readonly requester: number | null;
 }
 
+/** The MSI capability of the remapping unit's own PCI function is programmed with this message, and enabled. */
+export interface OwnMessage {
+  readonly does: "ownMessage";
+  readonly address: bigint;
+  /** Unsigned. */
+  readonly data: number;
+}
+
 /** One thing that is done to a machine from outside its remapping unit. */
-export type Deed = MemoryWrite | RegisterWrite | InterruptRequest;
+export type Deed = MemoryWrite | RegisterWrite | InterruptRequest | OwnMessage;
 
 /** What is done before somebody looks, and what is then looked at. */
 export interface Scene {

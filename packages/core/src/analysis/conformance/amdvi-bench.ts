@@ -10,6 +10,7 @@ import type { Observer } from "../../hardware/event.ts";
 import { Memory } from "../../hardware/memory.ts";
 import { RecordingFabric } from "../../hardware/recording-fabric.ts";
 import type { AmdviSetup, TableEntry } from "./amdvi-setup.ts";
+import type { AmdviActor, Request } from "./amdvi-actor.ts";
 import { AmdviSoftware } from "./amdvi-software.ts";
 import { collect, outcomeOf, vectorsIn } from "./message.ts";
 import type { RegisterWrite } from "./register-shapes.ts";
@@ -19,15 +20,8 @@ import type { Happenings } from "./subject.ts";
 const defaultRequester = 0x20;
 const defaultMessage = 0xfee0_0000;
 
-export interface Request {
-  readonly address?: number;
-  readonly data: number;
-  /** Null: not known. */
-  readonly requester?: number | null;
-}
-
 /** An AMD-Vi unit with memory and a fabric that keeps what it is given. */
-export class AmdviBench {
+export class AmdviBench implements AmdviActor {
   readonly #memory = new Memory();
   readonly #fabric = new RecordingFabric();
   readonly #doorbells: number[] = [];

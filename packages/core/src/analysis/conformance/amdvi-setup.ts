@@ -28,8 +28,10 @@ export interface TableEntry {
   readonly value: bigint;
 }
 
+const entryForm = formed(entryForms);
+
 const entry: Shape<TableEntry> = (value, place) => {
-  const [form, bits] = formed(entryForms)(value, place);
+  const [form, bits] = entryForm(value, place);
   const { width }: Layout = entryForms[form];
   return { bytes: width / 8, value: form === "guest" ? bits | encode(irteGuest, { guestmode: 1 }) : bits };
 };
@@ -50,10 +52,12 @@ const opcodes: Readonly<Record<keyof typeof commandForms, number>> = {
   invalidateIommuAll: commandCodes.INVALIDATE_IOMMU_ALL,
 };
 
+const commandForm = formed(commandForms);
+
 /** A command: hex, or the fields of one of the named forms. */
 export const commands = list(
   either(isText, amount(128), (value, place) => {
-    const [form, bits] = formed(commandForms)(value, place);
+    const [form, bits] = commandForm(value, place);
     return bits | encode(completionWait, { opcode: opcodes[form] });
   }),
 );

@@ -2,6 +2,7 @@ import { type AmdviProfile, amdviStrict } from "../../hardware/amdvi/profile.ts"
 import { amdviProfileNamed, profileNames } from "../../hardware/profile.ts";
 import { eventCodes } from "../../spec/amdvi/events.ts";
 import type { RegisterName } from "../../spec/amdvi/registers.ts";
+import type { AmdviActor } from "./amdvi-actor.ts";
 import { AmdviBench } from "./amdvi-bench.ts";
 import {
   address,
@@ -15,7 +16,7 @@ import {
 } from "./amdvi-setup.ts";
 import { delivered, messages, outcome, vectors } from "./message.ts";
 import { count, hex, hexOf, keyOf, mapped, nullable, record, small } from "../../spec/shape.ts";
-import { action, eachOf, state, subject } from "./subject.ts";
+import { type Action, action, eachOf, state, subject } from "./subject.ts";
 
 const range = record({ address, length: count }, {});
 const request = record({ data: small(32) }, { address: small(32), requester: nullable(requester) });
@@ -34,25 +35,28 @@ const profiles = new Map<string, AmdviProfile>([
   ["amdvi-strict-valid-gates", { ...amdviStrict, validGatesInterrupts: true }],
 ]);
 
+/** What the steps of a case do, by name. */
+export const amdviActions: Readonly<Record<string, Action<AmdviActor>>> = {
+  msi: action(request, (bench: AmdviActor, one) => bench.request(one)),
+  malformed: action(record({ address: small(32) }, {}), (bench: AmdviActor, one) =>
+    bench.malformed(one.address),
+  ),
+  write: action(amdviRegisters.write, (bench: AmdviActor, one) => bench.write(one)),
+  commands: action(commands, (bench: AmdviActor, some) => bench.submit(some)),
+  dtes: action(dtes, (bench: AmdviActor, some) => bench.writeDevices(some)),
+  irtes: action(irtes, (bench: AmdviActor, some) => bench.writeEntries(some)),
+  memory: action(words, (bench: AmdviActor, some) => bench.writeMemory(some)),
+  readError: action(range, (bench: AmdviActor, one) => bench.injectError(one.address, one.length)),
+  heal: action(record({}, {}), (bench: AmdviActor) => bench.heal()),
+};
+
 /** Cases of one AMD-Vi unit. */
 export const amdvi = subject({
   profiles,
   strict: "amdvi-strict",
   setup: amdviSetup,
   build: (setup, profile, observer) => new AmdviBench(setup, profile, observer),
-  actions: {
-    msi: action(request, (bench: AmdviBench, one) => bench.request(one)),
-    malformed: action(record({ address: small(32) }, {}), (bench: AmdviBench, one) =>
-      bench.malformed(one.address),
-    ),
-    write: action(amdviRegisters.write, (bench: AmdviBench, one) => bench.write(one)),
-    commands: action(commands, (bench: AmdviBench, some) => bench.submit(some)),
-    dtes: action(dtes, (bench: AmdviBench, some) => bench.writeDevices(some)),
-    irtes: action(irtes, (bench: AmdviBench, some) => bench.writeEntries(some)),
-    memory: action(words, (bench: AmdviBench, some) => bench.writeMemory(some)),
-    readError: action(range, (bench: AmdviBench, one) => bench.injectError(one.address, one.length)),
-    heal: action(record({}, {}), (bench: AmdviBench) => bench.heal()),
-  },
+  actions: amdviActions,
   happenings: { outcome, delivered, event, galog, doorbell: hex(32), messages },
   states: {
     registers: state(amdviRegisters.states, (bench: AmdviBench, asked) =>

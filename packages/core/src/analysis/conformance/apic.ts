@@ -66,6 +66,8 @@ const profiles = new Map<string, FabricOptions>([
       acceptIllegalVectors: true,
       ignoreRedirectionHint: true,
       acceptWhileDisabled: true,
+      logicalBroadcastMatched: true,
+      extIntRequests: true,
     },
   ],
 ]);

@@ -18,16 +18,17 @@ const rawKey = "raw";
 
 /** A value of a layout: all of it as hex, or fields by their names in lower case, the others zero. */
 export function layoutValue(layout: Layout): Shape<bigint> {
-  return either(isText, amount(layout.width), (value, place) => fromFields(layout, value, place));
+  const read = amount(layout.width);
+  return either(isText, read, (value, place) => fromFields(layout, read, value, place));
 }
 
-function fromFields(layout: Layout, value: unknown, place: string): bigint {
+function fromFields(layout: Layout, read: Shape<bigint>, value: unknown, place: string): bigint {
   const fields: Record<string, bigint> = {};
   let raw = 0n;
   for (const [name, one] of Object.entries(entries(value, place))) {
     const at = `${place}.${name}`;
-    if (name === rawKey) raw = amount(layout.width)(one, at);
-    else fields[known(layout, name, at)] = amount(layout.width)(one, at);
+    if (name === rawKey) raw = read(one, at);
+    else fields[known(layout, name, at)] = read(one, at);
   }
   try {
     return encode(layout, fields) | raw;
@@ -50,23 +51,26 @@ function known(layout: Layout, name: string, place: string): string {
 export function formed<Forms extends Readonly<Record<string, Layout>>>(
   forms: Forms,
 ): Shape<[form: keyof Forms & string, value: bigint]> {
+  const formOf = keyOf(forms);
+  const values = new Map(Object.entries(forms).map(([name, layout]) => [name, layoutValue(layout)]));
   return (value, place) => {
     const given = entries(value, place);
     const [name, ...others] = Object.keys(given);
-    const form = keyOf(forms)(name, `${place}, form`);
+    const form = formOf(name, `${place}, form`);
     if (others.length > 0) throw new ShapeError(`${place}.${others[0]!}`, `unknown key beside "${form}"`);
-    return [form, layoutValue(forms[form]!)(given[form], `${place}.${form}`)];
+    return [form, values.get(form)!(given[form], `${place}.${form}`)];
   };
 }
 
 /** Fields that differ from what a profile says: applied to the profile's value. */
 export function changedFields(layout: Layout): Shape<(value: bigint) => bigint> {
+  const read = amount(layout.width);
   return (given, place) => {
     const changes = Object.entries(entries(given, place)).map(([name, one]): [bigint, bigint] => {
       const at = `${place}.${name}`;
       const { parts } = layout.fields[known(layout, name, at)]!;
       const mask = parts.reduce((all, part) => all | maskOf(part), 0n);
-      return [mask, fromFields(layout, { [name]: one }, at)];
+      return [mask, fromFields(layout, read, { [name]: one }, at)];
     });
     return (value) => changes.reduce((changed, [mask, bits]) => (changed & ~mask) | bits, value);
   };

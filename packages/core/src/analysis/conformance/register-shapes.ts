@@ -36,10 +36,11 @@ export function registerShapes<Name extends string>(
   for (const [name, { layout: declared, width, title }] of Object.entries<Declared>(registers)) {
     layouts[name] = declared ?? layout({ name, title, width, section: title, fields: {} });
   }
+  const shape = record({ register: keyOf(registers), value: (one) => one }, {});
+  const contents = new Map(Object.entries(layouts).map(([name, one]) => [name, layoutValue(one)]));
   const write: Shape<RegisterWrite<Name>> = (value, place) => {
-    const shape = record({ register: keyOf(registers), value: (one) => one }, {});
     const { register, value: given } = shape(value, place);
-    return { register, value: layoutValue(layouts[register]!)(given, `${place}.value`) };
+    return { register, value: contents.get(register)!(given, `${place}.value`) };
   };
   return {
     write,

@@ -7,17 +7,12 @@ export class ModelOnly extends Error {
 export interface Stage {
   /** A CPU's store of 32-bit words, from an address on that is a multiple of 4. */
   store(address: number, words: Int32Array): void;
-  /** A CPU's load of 32 bits, unsigned. */
-  load(address: number): number;
   write(offset: number, width: 32 | 64, value: bigint): void;
   read(offset: number, width: 32 | 64): bigint;
+  /** The MSI capability of the unit's own function is programmed and enabled. */
+  ownMessage(address: bigint, data: number): void;
   /** A device's interrupt request; a requester that is null is not known. */
   request(address: number, data: number, requester: number | null): void;
-  /** What the case looks at after its present step. */
-  lookAtRegister(offset: number, width: 32 | 64): void;
-  lookAtMemory(address: number): void;
-  /** Ends a step. */
-  cut(): void;
 }
 
 /** What VT-d and AMD-Vi software does with tables and registers goes through these. */

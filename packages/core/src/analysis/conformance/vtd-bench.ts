@@ -21,35 +21,15 @@ import { collect, outcomeOf } from "./message.ts";
 import { type JsonObject, hexOf } from "../../spec/shape.ts";
 import type { Happenings } from "./subject.ts";
 import type { RegisterWrite } from "./register-shapes.ts";
+import type { Access, Request, Sweep, VtdActor } from "./vtd-actor.ts";
 import { type VtdSetup, recordName } from "./vtd-setup.ts";
 import { type RecordPlace, VtdSoftware, recordPlace } from "./vtd-software.ts";
 
 const defaultRequester = 0x18;
 const dword = 4;
 
-export interface Request {
-  readonly address: number;
-  readonly data?: number;
-  /** Null: not known. */
-  readonly requester?: number | null;
-}
-
-export interface Access {
-  readonly kind: "read" | "write";
-  readonly address: number;
-  readonly length: number;
-  readonly data?: number;
-  readonly pasid?: number;
-  readonly requester?: number;
-}
-
-export interface Sweep {
-  readonly shv: 0 | 1;
-  readonly subhandle: number;
-}
-
 /** A VT-d unit with memory, a fabric that keeps what it is given, and a CPU that writes tables. */
-export class VtdBench {
+export class VtdBench implements VtdActor {
   readonly #memory = new Memory();
   readonly #fabric = new RecordingFabric();
   readonly #violations: RuleId[] = [];

@@ -25,10 +25,13 @@ import {
   table,
 } from "../../spec/shape.ts";
 
+const posted = layoutValue(irtePosted);
+const remapped = layoutValue(irteRemapped);
+
 /** An IRTE: posted if it says `im: 1`. */
 export const irte: Shape<bigint> = (value, place) => {
   const isPosted = !isText(value) && entries(value, place)["im"] === 1;
-  return layoutValue(isPosted ? irtePosted : irteRemapped)(value, place);
+  return (isPosted ? posted : remapped)(value, place);
 };
 
 /** As many as CAP.NFR can tell. */
@@ -60,10 +63,12 @@ const types: Readonly<Record<keyof typeof descriptorForms, number>> = {
   context: descriptorTypes.contextCache,
 };
 
+const descriptorForm = formed(descriptorForms);
+
 /** Descriptors of the queue: hex, or the fields of one of the named forms. */
 export const queued = list(
   either(isText, amount(256), (value, place) => {
-    const [form, bits] = formed(descriptorForms)(value, place);
+    const [form, bits] = descriptorForm(value, place);
     return bits | encode(descriptorHeader, { type: types[form] });
   }),
 );

@@ -37,10 +37,16 @@ export interface RecordPlace {
   readonly count: number;
 }
 
+const places = new Map<bigint, RecordPlace>();
+
 /** Where CAP puts the fault recording registers. */
 export function recordPlace(cap: bigint): RecordPlace {
-  const { fro, nfr } = decode(capability, cap);
-  return { offset: 16 * Number(fro), count: Number(nfr) + 1 };
+  let place = places.get(cap);
+  if (place === undefined) {
+    const { fro, nfr } = decode(capability, cap);
+    places.set(cap, (place = { offset: 16 * Number(fro), count: Number(nfr) + 1 }));
+  }
+  return place;
 }
 
 /** What a case's setup and steps do as a VT-d unit's software: tables into memory, registers written. */

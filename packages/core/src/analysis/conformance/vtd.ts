@@ -23,7 +23,8 @@ import {
   table,
   text,
 } from "../../spec/shape.ts";
-import { action, eachOf, state, subject } from "./subject.ts";
+import { type Action, action, eachOf, state, subject } from "./subject.ts";
+import type { VtdActor } from "./vtd-actor.ts";
 import { VtdBench } from "./vtd-bench.ts";
 import {
   address,
@@ -43,8 +44,9 @@ const access = record(
   { data: small(32), pasid: small(20), requester },
 );
 const sweep = record({ shv: bit, subhandle: small(16) }, {});
+const commandBits = table(keyOf(globalCommand.fields), bit);
 const commands: Shape<Readonly<Record<string, 0 | 1>>> = (value, place) =>
-  Object.fromEntries(table(keyOf(globalCommand.fields), bit)(value, place));
+  Object.fromEntries(commandBits(value, place));
 
 const selection = record({ index: small(16) }, { mask: small(5) });
 const invalidation: Shape<bigint> = (value, place) => {
@@ -63,28 +65,31 @@ const fault: Shape<JsonObject> = (value, place) => ({
 const names = profileNames.filter((name) => vtdProfileNamed(name) !== undefined);
 const profiles = new Map<string, VtdProfile>(names.map((name) => [name, vtdProfileNamed(name)!]));
 
+/** What the steps of a case do, by name. */
+export const vtdActions: Readonly<Record<string, Action<VtdActor>>> = {
+  msi: action(request, (bench: VtdActor, one) => bench.request(one)),
+  access: action(access, (bench: VtdActor, one) => bench.access(one)),
+  sweep: action(sweep, (bench: VtdActor, one) => bench.sweep(one)),
+  write: action(vtdRegisters.write, (bench: VtdActor, one) => bench.write(one)),
+  command: action(commands, (bench: VtdActor, one) => bench.command(one)),
+  clearRecord: action(count, (bench: VtdActor, one) => bench.clearRecord(one)),
+  invalidate: action(invalidation, (bench: VtdActor, one) => bench.submit([one])),
+  submit: action(queued, (bench: VtdActor, some) => bench.submit(some)),
+  irtes: action(irtes, (bench: VtdActor, some) => bench.writeEntries(some)),
+  pids: action(descriptors, (bench: VtdActor, some) => bench.writeDescriptors(some)),
+  memory: action(words, (bench: VtdActor, some) => bench.writeMemory(some)),
+  flush: action(range, (bench: VtdActor, one) => bench.flush(one.address, one.length)),
+  readError: action(range, (bench: VtdActor, one) => bench.injectError(one.address, one.length)),
+  heal: action(record({}, {}), (bench: VtdActor) => bench.heal()),
+};
+
 /** Cases of one VT-d unit. */
 export const vtd = subject({
   profiles,
   strict: "vtd-strict",
   setup: vtdSetup,
   build: (setup, profile, observer) => new VtdBench(setup, profile, observer),
-  actions: {
-    msi: action(request, (bench: VtdBench, one) => bench.request(one)),
-    access: action(access, (bench: VtdBench, one) => bench.access(one)),
-    sweep: action(sweep, (bench: VtdBench, one) => bench.sweep(one)),
-    write: action(vtdRegisters.write, (bench: VtdBench, one) => bench.write(one)),
-    command: action(commands, (bench: VtdBench, one) => bench.command(one)),
-    clearRecord: action(count, (bench: VtdBench, one) => bench.clearRecord(one)),
-    invalidate: action(invalidation, (bench: VtdBench, one) => bench.submit([one])),
-    submit: action(queued, (bench: VtdBench, some) => bench.submit(some)),
-    irtes: action(irtes, (bench: VtdBench, some) => bench.writeEntries(some)),
-    pids: action(descriptors, (bench: VtdBench, some) => bench.writeDescriptors(some)),
-    memory: action(words, (bench: VtdBench, some) => bench.writeMemory(some)),
-    flush: action(range, (bench: VtdBench, one) => bench.flush(one.address, one.length)),
-    readError: action(range, (bench: VtdBench, one) => bench.injectError(one.address, one.length)),
-    heal: action(record({}, {}), (bench: VtdBench) => bench.heal()),
-  },
+  actions: vtdActions,
   happenings: {
     outcome: oneOf("passed", "remapped", "posted", "blocked", "refused", "read", "written"),
     delivered,

@@ -21,6 +21,8 @@ export const amdviDeviations = {
   xtByCapability: "qemu.amdvi.xt-by-capability",
   commandsContinue: "qemu.amdvi.commands-continue",
   completionInterruptAlways: "qemu.amdvi.completion-interrupt",
+  eventLogDead: "qemu.amdvi.event-log-dead",
+  statusKept: "qemu.amdvi.status-kept",
 } as const satisfies Record<string, RuleId>;
 
 export type AmdviDeviation = keyof typeof amdviDeviations;
@@ -102,10 +104,14 @@ export const amdviQemu111: AmdviProfile = {
 export const amdviQemu100: AmdviProfile = {
   ...amdviQemu111,
   name: "amdvi-qemu-10.0",
-  deviations: [...amdviQemu111.deviations, "deviceReservedWide"],
+  deviations: [...amdviQemu111.deviations, "eventLogDead", "statusKept", "deviceReservedWide"],
 };
 
 /** QEMU 7.2.22: it has no x2APIC mode, and its stable branch has the mended masks of the device table entry. */
-export const amdviQemu72: AmdviProfile = { ...amdviQemu111, name: "amdvi-qemu-7.2" };
+export const amdviQemu72: AmdviProfile = {
+  ...amdviQemu111,
+  name: "amdvi-qemu-7.2",
+  deviations: [...amdviQemu111.deviations, "eventLogDead", "statusKept"],
+};
 
 export const amdviProfiles: readonly AmdviProfile[] = [amdviStrict, amdviQemu111, amdviQemu100, amdviQemu72];

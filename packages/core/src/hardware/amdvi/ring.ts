@@ -2,7 +2,7 @@ import * as base from "../../spec/accessors/amdvi-ring-base.ts";
 import * as status from "../../spec/accessors/amdvi-status.ts";
 import { eventBytes } from "../../spec/amdvi/events.ts";
 import { galogBytes } from "../../spec/amdvi/galog.ts";
-import { type Memory, chunkNumber, wordInChunk } from "../memory.ts";
+import type { Memory } from "../memory.ts";
 import { wordOf } from "./state.ts";
 
 const statusWord = wordOf("STATUS");
@@ -58,10 +58,15 @@ export class RingLog {
   readonly #memory: Memory;
   readonly #place: LogPlace;
   readonly #raise: () => void;
+  readonly #dead: boolean;
   #enabled = false;
 
-  /** @param raise sends the log's interrupt, if control lets it. */
-  constructor(state: Int32Array, memory: Memory, place: LogPlace, raise: () => void) {
+  /**
+   * @param raise sends the log's interrupt, if control lets it.
+   * @param dead nothing is ever written.
+   */
+  constructor(state: Int32Array, memory: Memory, place: LogPlace, raise: () => void, dead = false) {
+    this.#dead = dead;
     this.#state = state;
     this.#memory = memory;
     this.#place = place;
@@ -91,7 +96,8 @@ export class RingLog {
    * @returns whether it was written: the log runs and has room.
    */
   append(word0: number, word1: number, word2: number, word3: number): boolean {
-    if (!this.running) return false;
+    // qemu.amdvi.event-log-dead
+    if (!this.running || this.#dead) return false;
     const state = this.#state;
     const { base, head, tail, run, overflow, interrupt, words } = this.#place;
     const mask = ringBytes(state, base) - 1;
@@ -104,13 +110,11 @@ export class RingLog {
       return false;
     }
     const address = ringAddress(state, base) + at;
-    const chunk = this.#memory.writableChunk(chunkNumber(address));
-    const word = wordInChunk(address);
-    chunk[word] = word0;
-    chunk[word + 1] = word1;
+    this.#memory.write32(address, word0);
+    this.#memory.write32(address + 4, word1);
     if (words === eventBytes / 4) {
-      chunk[word + 2] = word2;
-      chunk[word + 3] = word3;
+      this.#memory.write32(address + 8, word2);
+      this.#memory.write32(address + 12, word3);
     }
     state[tail] = next;
     this.#signal(interrupt);

@@ -9,16 +9,23 @@ const keptDevices = 1024;
 /** Stands for the table of every device of which nothing is kept. */
 const nothing = new Int32Array(tableEntries * slotWords);
 
+const devices = 65536;
+
+/** Shared by all that keep nothing, and never written to. */
+const noTables: Int32Array[] = new Array<Int32Array>(devices).fill(nothing);
+
 /**
  * Entries of interrupt tables, kept for each device until software invalidates that device's table
  * (amdvi.cache.interrupt-table). Nothing else evicts an entry: the worst that a driver can meet.
  */
 export class TableCache {
-  readonly #tables = new Array<Int32Array>(65536).fill(nothing);
+  readonly #tables: Int32Array[];
   readonly #limit: number;
   #kept = 0;
 
+  /** @param limit of how many devices entries are kept; 0: of none. */
   constructor(limit: number = keptDevices) {
+    this.#tables = limit === 0 ? noTables : new Array<Int32Array>(devices).fill(nothing);
     this.#limit = limit;
   }
 

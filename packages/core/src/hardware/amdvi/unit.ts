@@ -49,7 +49,7 @@ export class AmdviUnit implements RemappingUnit {
   readonly #events: RingLog;
   readonly #guestLog: RingLog;
   readonly #devices: DeviceTable;
-  readonly #tables = new TableCache();
+  readonly #tables: TableCache;
   readonly #commands: CommandBuffer;
   readonly #faults: FaultRecorder;
   readonly #remapper: Remapper;
@@ -59,6 +59,7 @@ export class AmdviUnit implements RemappingUnit {
   readonly #supported: number;
   readonly #enableIgnored: boolean;
   readonly #xtByCapability: boolean;
+  readonly #statusKept: boolean;
 
   constructor(options: AmdviUnitOptions) {
     const { memory, fabric, profile } = options;
@@ -68,15 +69,23 @@ export class AmdviUnit implements RemappingUnit {
     this.#state = state;
     this.#observer = observer;
     this.#ownInterrupts = new OwnInterrupts(state, fabric, observer);
-    this.#events = new RingLog(state, memory, eventLogPlace, () => {
+    const raise = (): void => {
       // amdvi.event.interrupt
       if (control.evtinten(state, controlWord)) this.#ownInterrupts.raise(Source.general);
-    });
+    };
+    this.#events = new RingLog(
+      state,
+      memory,
+      eventLogPlace,
+      raise,
+      profile.deviations.includes("eventLogDead"),
+    );
     this.#guestLog = new RingLog(state, memory, guestLogPlace, () => {
       // amdvi.galog.interrupt
       if (control.gainten(state, controlWord)) this.#ownInterrupts.raise(Source.guestLog);
     });
     this.#devices = new DeviceTable(state, memory);
+    this.#tables = profile.cacheTables ? new TableCache() : new TableCache(0);
     this.#commands = new CommandBuffer({
       state,
       memory,
@@ -103,6 +112,7 @@ export class AmdviUnit implements RemappingUnit {
     this.#supported = supportedMode(profile);
     this.#enableIgnored = profile.deviations.includes("enableIgnored");
     this.#xtByCapability = profile.deviations.includes("xtByCapability");
+    this.#statusKept = profile.deviations.includes("statusKept");
     this.reset();
   }
 
@@ -189,6 +199,8 @@ export class AmdviUnit implements RemappingUnit {
   #store(word: number, value: number): void {
     const dword = dwords.get(word);
     if (dword === undefined) return;
+    // qemu.amdvi.status-kept
+    if (dword.name === "STATUS" && this.#statusKept) return;
     const before = this.#state[word]!;
     this.#state[word] = ((before & ~dword.writable) | (value & dword.writable)) & ~(value & dword.clearable);
   }

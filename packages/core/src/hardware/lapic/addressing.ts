@@ -1,5 +1,5 @@
 import * as x2apicLdr from "../../spec/accessors/x2apic-ldr.ts";
-import { matches, x2apicBroadcast, xapicBroadcast } from "./matching.ts";
+import { isNamed, matches, x2apicBroadcast, xapicBroadcast } from "./matching.ts";
 import { enabled, inX2apicMode, strideShift, word } from "./state.ts";
 
 const disabledMode = 0;
@@ -102,6 +102,17 @@ export class Addressing {
     return this.#modeCounts[x2apicMode] === 0
       ? this.#matchXapicLogical(destination)
       : this.#matchAll(destination, logical, false);
+  }
+
+  /** Keeps of the first `count` targets those whose logical id is named or that are in x2APIC mode, and returns their number. */
+  keepNamed(count: number, destination: number): number {
+    const { targets } = this;
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const base = targets[i]!;
+      if (inX2apicMode(this.#state, base) || isNamed(this.#state, base, destination)) targets[kept++] = base;
+    }
+    return kept;
   }
 
   #matchAll(destination: number, logical: number, narrowBroadcast: boolean): number {

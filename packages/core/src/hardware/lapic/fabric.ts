@@ -35,6 +35,10 @@ export interface FabricOptions {
   readonly ignoreRedirectionHint?: boolean;
   /** qemu.apic.disabled-accepts. */
   readonly acceptWhileDisabled?: boolean;
+  /** qemu.apic.logical-broadcast. */
+  readonly logicalBroadcastMatched?: boolean;
+  /** qemu.apic.extint-requests. */
+  readonly extIntRequests?: boolean;
   /** kvm.apic.narrow-broadcast. */
   readonly narrowBroadcast?: boolean;
   /** kvm.apic.extended-destination: messages may carry 15 bits of destination in their low address. */
@@ -57,6 +61,8 @@ export class ApicFabric implements InterruptFabric {
   readonly #lowestPriority: LowestPriorityPolicy;
   readonly #ignoreRedirectionHint: boolean;
   readonly #acceptWhileDisabled: boolean;
+  readonly #logicalBroadcastMatched: boolean;
+  readonly #extIntRequests: boolean;
   readonly #narrowBroadcast: boolean;
   readonly #extendedDestination: boolean;
   readonly #observer: Observer | null;
@@ -86,6 +92,8 @@ export class ApicFabric implements InterruptFabric {
     this.#lowestPriority = options.lowestPriority ?? "lowest-priority";
     this.#ignoreRedirectionHint = options.ignoreRedirectionHint ?? false;
     this.#acceptWhileDisabled = options.acceptWhileDisabled ?? false;
+    this.#logicalBroadcastMatched = options.logicalBroadcastMatched ?? false;
+    this.#extIntRequests = options.extIntRequests ?? false;
     this.#narrowBroadcast = options.narrowBroadcast ?? false;
     this.#extendedDestination = options.extendedDestination ?? false;
     this.#observer = options.observer ?? null;
@@ -211,7 +219,10 @@ export class ApicFabric implements InterruptFabric {
     vector: number,
     level: number,
   ): number {
-    const count = this.#addressing.match(destination, logical, this.#narrowBroadcast);
+    let count = this.#addressing.match(destination, logical, this.#narrowBroadcast);
+    // qemu.apic.logical-broadcast
+    if (logical !== 0 && this.#logicalBroadcastMatched)
+      count = this.#addressing.keepNamed(count, destination);
     // apic.destination.redirection-hint, apic.destination.hint-broadcast, qemu.apic.redirection-hint-ignored
     const one =
       deliveryMode === DeliveryMode.lowestPriority || (redirectionHint !== 0 && !this.#ignoreRedirectionHint);
@@ -333,6 +344,11 @@ export class ApicFabric implements InterruptFabric {
         state[base + word.startupVector] = vector;
         break;
       case DeliveryMode.extInt:
+        // qemu.apic.extint-requests
+        if (this.#extIntRequests) {
+          this.#acceptFixed(base, vector, level);
+          break;
+        }
         state[base + word.events] = state[base + word.events]! | event.extInt;
         break;
       // apic.message.delivery-mode

@@ -32,9 +32,12 @@ export function matches(
   if (narrowBroadcast && destination === xapicBroadcast) return true;
   // apic.destination.physical
   if (logical === 0) return destination === id;
-  return x2apic
-    ? matchesX2apicLogical(derivedLogicalId(id), destination)
-    : matchesXapicLogical(state[base + word.ldr]!, state[base + word.dfr]!, destination);
+  return x2apic ? matchesX2apicLogical(derivedLogicalId(id), destination) : isNamed(state, base, destination);
+}
+
+/** Whether a logical destination names the logical id of an APIC in xAPIC mode. */
+export function isNamed(state: Int32Array, base: number, destination: number): boolean {
+  return matchesXapicLogical(state[base + word.ldr]!, state[base + word.dfr]!, destination);
 }
 
 // apic.destination.x2apic-logical

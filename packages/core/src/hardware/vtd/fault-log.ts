@@ -1,11 +1,15 @@
-import { encode, toWords } from "../../spec/codec.ts";
 import * as record from "../../spec/accessors/vtd-fault-record.ts";
 import * as status from "../../spec/accessors/vtd-fault-status.ts";
-import { faultRecord, interruptFaultInfo, registers } from "../../spec/vtd/registers.ts";
+import { interruptFaultInfo, registers } from "../../spec/vtd/registers.ts";
 import type { OwnEvent } from "./own-event.ts";
 import { Word } from "./state.ts";
 
 const fsts = registers.FSTS.offset >> 2;
+
+const [, indexLow] = interruptFaultInfo.fields.index.parts[0]!;
+
+/** Where a record holds the interrupt index. */
+const indexPlace = { word: indexLow >> 5, shift: indexLow & 31 };
 
 export interface FaultLogOptions {
   /** MMIO offset of the first record, 16 * CAP.FRO. */
@@ -13,6 +17,8 @@ export interface FaultLogOptions {
   /** Number of records, CAP.NFR + 1. */
   readonly records: number;
   readonly compresses: boolean;
+  /** A waiting event is forgotten only when FSTS is written. */
+  readonly keepsPending: boolean;
 }
 
 /** Primary fault logging (VT-d 5.10 §7.2.1): the fault recording registers, FSTS and the fault event. */
@@ -22,6 +28,7 @@ export class FaultLog {
   readonly #base: number;
   readonly #records: number;
   readonly #compresses: boolean;
+  readonly #keepsPending: boolean;
 
   constructor(state: Int32Array, event: OwnEvent, options: FaultLogOptions) {
     this.#state = state;
@@ -29,6 +36,7 @@ export class FaultLog {
     this.#base = options.offset >> 2;
     this.#records = options.records;
     this.#compresses = options.compresses;
+    this.#keepsPending = options.keepsPending;
   }
 
   /**
@@ -48,8 +56,10 @@ export class FaultLog {
       return false;
     }
     // vtd.fault.record
-    const info = encode(interruptFaultInfo, { index });
-    state.set(toWords(encode(faultRecord, { f: 1, fr: reason, sid }) | info, 128), at);
+    state.fill(0, at, at + record.WORDS);
+    state[at + indexPlace.word] = index << indexPlace.shift;
+    state[at + record.SID_WORD] = sid << record.SID_SHIFT;
+    state[at + record.FR_WORD] = record.F_MASK | (reason << record.FR_SHIFT);
     const first = !this.pending;
     if (!status.ppf(state[fsts]!)) {
       state[fsts] =
@@ -90,7 +100,8 @@ export class FaultLog {
     this.#state[word]! &= ~record.F_MASK;
     for (let i = 0; i < this.#records; i++) if (record.f(this.#state, this.#base + i * record.WORDS)) return;
     this.#state[fsts]! &= ~status.PPF_MASK;
-    if (!this.pending) this.#event.withdraw();
+    // qemu.vtd.event-pending-kept
+    if (!this.pending && !this.#keepsPending) this.#event.withdraw();
   }
 
   /** Translation and remapping are both off: recording starts over at the first record. */

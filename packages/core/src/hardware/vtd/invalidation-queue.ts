@@ -52,10 +52,20 @@ export interface InvalidationQueueOptions {
   /** ECAP.SMTS or ADMS: 256-bit descriptors are known. */
   readonly wide: boolean;
   readonly pageRequestDrain: boolean;
+  /** A wait that neither writes nor interrupts is in error. */
+  readonly refusesEmptyWaits: boolean;
+  /** Descriptors have 128 bits, whatever IQA says. */
+  readonly ignoresWidth: boolean;
+  /** Reserved bits of an entry-cache invalidation are in error. */
+  readonly checksInvalidations: boolean;
+  /** IQERCD says why the queue stopped. */
+  readonly tellsErrors: boolean;
   readonly onError: (rule: RuleId) => void;
 }
 
 const legacyMode = 0;
+/** Bits 3:0 of the type. */
+const shortType = 0xf;
 
 /** Queued invalidation (VT-d 5.10 §6.5.2). Everything completes at once, so fences and drains hold by themselves. */
 export class InvalidationQueue {
@@ -71,16 +81,21 @@ export class InvalidationQueue {
   run(): void {
     const state = this.#state;
     const { memory, cpuCache } = this.#options;
-    const { qs, dw, iqa } = decode(queueAddress, fromWords(state, word.address, 64));
+    // vtd.qi.halt
+    if (!gsts.qies(state[word.gsts]!) || status.iqe(state[word.fsts]!)) return;
+    const { qs, dw: width, iqa } = decode(queueAddress, fromWords(state, word.address, 64));
+    // qemu.vtd.descriptor-width-ignored
+    const dw = this.#options.ignoresWidth ? 0 : width;
     const bytes = 4096 * 2 ** Number(qs);
     const step = dw === 1 ? 32 : 16;
-    // vtd.qi.halt
-    while (gsts.qies(state[word.gsts]!) && !status.iqe(state[word.fsts]!)) {
+    while (!status.iqe(state[word.fsts]!)) {
       const tail = Number(decode(queueTail, fromWords(state, word.tail, 64)).qt);
       const head = state[word.head]!;
       if (head === tail) return;
-      if ((dw === 1 && !this.#options.wide) || (dw === 0 && state[Word.tableMode] !== legacyMode))
-        return this.#stop("width");
+      if (!this.#options.ignoresWidth) {
+        if ((dw === 1 && !this.#options.wide) || (dw === 0 && state[Word.tableMode] !== legacyMode))
+          return this.#stop("width");
+      }
       if (tail >= bytes) return this.#stop("invalidTail");
       if (tail % step !== 0) return this.#stop("tailAlignment");
       const address = Number(iqa) + head;
@@ -100,10 +115,14 @@ export class InvalidationQueue {
    */
   execute(descriptor: Int32Array): QueueError | undefined {
     const value = fromWords(descriptor, 0, descriptor.length * 32);
-    const type = Number(decode(descriptorHeader, value).type);
+    const told = Number(decode(descriptorHeader, value).type);
+    const type = this.#options.checksInvalidations ? told : told & shortType;
+    // qemu.vtd.iec-unchecked
+    const unchecked = !this.#options.checksInvalidations && type === descriptorTypes.interruptEntryCache;
+    if (type !== told && !unchecked) return "reserved";
     const layout = (descriptor.length === 8 ? wideDescriptorLayouts : descriptorLayouts)[type];
     if (layout === undefined) return "type";
-    if (validate(layout, value).length > 0) return "reserved";
+    if (!unchecked && validate(layout, value).length > 0) return "reserved";
     if (type === descriptorTypes.interruptEntryCache) return this.#invalidate(value);
     if (type === descriptorTypes.wait) return this.#wait(value);
     return undefined;
@@ -112,7 +131,8 @@ export class InvalidationQueue {
   /** An error of the queue: the head stays where it is. */
   #stop(error: QueueError): void {
     const { code, rule } = queueErrors[error];
-    this.#state.set(toWords(BigInt(code), queueError.width), word.error);
+    // qemu.vtd.queue-error-untold
+    if (this.#options.tellsErrors) this.#state.set(toWords(BigInt(code), queueError.width), word.error);
     this.#options.faults.queueError();
     this.#options.onError(rule);
   }
@@ -136,8 +156,10 @@ export class InvalidationQueue {
 
   #wait(value: bigint): QueueError | undefined {
     const wait = decode(invalidationWait, value);
-    const { memory, cpuCache, completion, observer, pageRequestDrain } = this.#options;
+    const { memory, cpuCache, completion, observer, pageRequestDrain, refusesEmptyWaits } = this.#options;
     if (wait.pd === 1 && !pageRequestDrain) return "reserved";
+    // qemu.vtd.wait-empty
+    if (refusesEmptyWaits && wait.sw === 0 && wait.if === 0) return "reserved";
     const address = Number(wait.statusaddress);
     // vtd.qi.wait-status
     if (wait.sw === 1 && address < physicalAddressLimit) {

@@ -11,9 +11,20 @@ export class OwnEvent {
   readonly #control: number;
   readonly #fabric: InterruptFabric;
   readonly #observer: Observer | null;
+  readonly #narrow: boolean;
 
-  /** @param offset MMIO offset of the control register. */
-  constructor(state: Int32Array, offset: number, fabric: InterruptFabric, observer: Observer | null) {
+  /**
+   * @param offset MMIO offset of the control register.
+   * @param narrow the upper half of the address is not looked at.
+   */
+  constructor(
+    state: Int32Array,
+    offset: number,
+    fabric: InterruptFabric,
+    observer: Observer | null,
+    narrow = false,
+  ) {
+    this.#narrow = narrow;
     this.#state = state;
     this.#control = offset >> 2;
     this.#fabric = fabric;
@@ -50,7 +61,8 @@ export class OwnEvent {
   #send(): void {
     const data = this.#state[this.#control + 1]!;
     const low = this.#state[this.#control + 2]!;
-    const high = this.#state[this.#control + 3]!;
+    // qemu.vtd.event-upper-ignored
+    const high = this.#narrow ? 0 : this.#state[this.#control + 3]!;
     this.#observer?.record(eventKinds.event, low, high, data, 0, 0, 0);
     this.#fabric.message(low, high, data);
   }

@@ -16,6 +16,15 @@ export const vtdDeviations = {
   faultsNotRecorded: "qemu.vtd.faults-not-recorded",
   unknownSourcePasses: "qemu.vtd.unknown-source-passes",
   svtReservedAsMismatch: "qemu.vtd.svt-reserved-26h",
+  cfiIgnored: "qemu.vtd.cfi-ignored",
+  emptyWaitRefused: "qemu.vtd.wait-empty",
+  descriptorWidthIgnored: "qemu.vtd.descriptor-width-ignored",
+  queueErrorUntold: "qemu.vtd.queue-error-untold",
+  queueResumesAtTail: "qemu.vtd.queue-resumes-at-tail",
+  extendedModeTaken: "qemu.vtd.eime-taken",
+  invalidationUnchecked: "qemu.vtd.iec-unchecked",
+  eventUpperIgnored: "qemu.vtd.event-upper-ignored",
+  eventPendingKept: "qemu.vtd.event-pending-kept",
 } as const satisfies Record<string, RuleId>;
 
 export type VtdDeviation = keyof typeof vtdDeviations;
@@ -112,6 +121,13 @@ const qemuDeviations: readonly VtdDeviation[] = [
   "postingIgnored",
   "unknownSourcePasses",
   "svtReservedAsMismatch",
+  "cfiIgnored",
+  "emptyWaitRefused",
+  "descriptorWidthIgnored",
+  "queueErrorUntold",
+  "queueResumesAtTail",
+  "eventUpperIgnored",
+  "eventPendingKept",
 ];
 
 /** QEMU 11.1 with `intel-iommu,eim=on`; CAP and ECAP as read from it. */
@@ -134,13 +150,13 @@ export const vtdQemu100: VtdProfile = {
   capability: 0xd2_008c_222f_0606n,
 };
 
-/** QEMU 7.2 under TCG: no x2APIC, no interrupt faults recorded, no bound on the index; CAP and ECAP as read from it. */
+/** QEMU 7.2.22 under TCG: no x2APIC, no interrupt faults recorded; CAP and ECAP as read from it. */
 export const vtdQemu72: VtdProfile = {
   ...vtdQemu111,
   name: "vtd-qemu-7.2",
   capability: 0xd2_008c_2226_0206n,
   extendedCapability: 0xf0_0f4an,
-  deviations: [...qemuDeviations, "indexUnbounded", "faultsNotRecorded"],
+  deviations: [...qemuDeviations, "extendedModeTaken", "invalidationUnchecked", "faultsNotRecorded"],
 };
 
 export const vtdProfiles: readonly VtdProfile[] = [

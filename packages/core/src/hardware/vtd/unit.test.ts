@@ -17,6 +17,14 @@ const R = Object.fromEntries(Object.entries(registers).map(([name, { offset }]) 
 const table = 0x10_0000;
 const present = 0x41_0001n;
 
+/** The strict unit without some of its extended capabilities. */
+function without(features: { readonly eim?: 1; readonly smts?: 1 }): VtdProfile {
+  return {
+    ...vtdStrict,
+    extendedCapability: vtdStrict.extendedCapability & ~encode(extendedCapability, features),
+  };
+}
+
 function bare(profile: VtdProfile = vtdStrict) {
   const memory = new Memory();
   const fabric = new RecordingFabric();
@@ -73,10 +81,15 @@ describe("the register page", () => {
     expect(broken).toEqual(["vtd.register.reserved"]);
   });
 
-  test("has no EIME where ECAP.EIM is 0", () => {
-    const { unit } = bare(vtdQemu72);
-    unit.write(R.IRTA, 64, 0x0000_0001_0000_080fn);
-    expect(unit.read(R.IRTA, 64)).toBe(0x0000_0001_0000_000fn);
+  test("has no EIME where ECAP.EIM is 0, except in QEMU 7.2", () => {
+    for (const [profile, read] of [
+      [without({ eim: 1 }), 0x0000_0001_0000_000fn],
+      [vtdQemu72, 0x0000_0001_0000_080fn],
+    ] as const) {
+      const { unit } = bare(profile);
+      unit.write(R.IRTA, 64, 0x0000_0001_0000_080fn);
+      expect(unit.read(R.IRTA, 64)).toBe(read);
+    }
   });
 
   test("ignores writes where no register stands", () => {
@@ -280,7 +293,7 @@ describe("the invalidation queue", () => {
     {
       name: "256-bit descriptors without SMTS",
       iqei: 5n,
-      profile: vtdQemu111,
+      profile: without({ smts: 1 }),
       bytes: 32,
       go: ({ push }) => push(iecGlobal),
     },

@@ -21,7 +21,7 @@ import { FaultLog } from "./fault-log.ts";
 import type { VtdFault } from "./fault.ts";
 import { InvalidationQueue, type QueueError } from "./invalidation-queue.ts";
 import { OwnEvent } from "./own-event.ts";
-import type { VtdProfile } from "./profile.ts";
+import type { VtdDeviation, VtdProfile } from "./profile.ts";
 import { dwords } from "./register-file.ts";
 import { Remapper } from "./remapper.ts";
 import { Mode, Word, cacheBase, cacheEnd, registerWords } from "./state.ts";
@@ -43,6 +43,9 @@ const irta = registers.IRTA.offset >> 2;
 /** Bits of GCMD that stay on and show in GSTS; SIRTP, SRTP and WBF act once. */
 const lasting = command.CFI_MASK | command.IRE_MASK | command.QIE_MASK | command.TE_MASK;
 
+/** Bits of the mode that stand for deviations; the others are looked at elsewhere. */
+const decisive: Readonly<Partial<Record<VtdDeviation, number>>> = Mode;
+
 /** One VT-d remapping unit (VT-d 5.10 §5, §6.5.2, §7, §11): its register page, and the decision on each request. */
 export class VtdUnit implements RemappingUnit {
   readonly profile: VtdProfile;
@@ -58,6 +61,7 @@ export class VtdUnit implements RemappingUnit {
   /** Bits of the mode that the profile alone decides. */
   readonly #fixedMode: number;
   readonly #supported: number;
+  readonly #resumesAtTail: boolean;
   readonly #esirtps: boolean;
   readonly #eimSupported: boolean;
 
@@ -74,26 +78,33 @@ export class VtdUnit implements RemappingUnit {
       );
     }
     const cached = profile.entryCache !== "none";
+    const does = (deviation: VtdDeviation): boolean => profile.deviations.includes(deviation);
     this.profile = profile;
     this.#state = new Int32Array(cached ? cacheEnd : cacheBase);
     this.#observer = options.observer ?? null;
     this.#onViolation = options.onViolation ?? ((): void => {});
+    this.#resumesAtTail = does("queueResumesAtTail");
     this.#esirtps = cap.esirtps === 1;
-    this.#eimSupported = ecap.eim === 1;
+    // qemu.vtd.eime-taken
+    this.#eimSupported = ecap.eim === 1 || does("extendedModeTaken");
     this.#supported =
       command.TE_MASK |
       command.SRTP_MASK |
       (ecap.qi === 1 ? command.QIE_MASK : 0) |
-      (ecap.ir === 1 ? command.IRE_MASK | command.SIRTP_MASK | command.CFI_MASK : 0) |
+      (ecap.ir === 1 ? command.IRE_MASK | command.SIRTP_MASK : 0) |
+      // qemu.vtd.cfi-ignored
+      (ecap.ir === 1 && !does("cfiIgnored") ? command.CFI_MASK : 0) |
       (cap.rwbf === 1 ? command.WBF_MASK : 0);
 
     this.#cache = cached ? new EntryCache(this.#state) : undefined;
-    this.#faultEvent = new OwnEvent(this.#state, registers.FECTL.offset, fabric, this.#observer);
-    this.#completionEvent = new OwnEvent(this.#state, registers.IECTL.offset, fabric, this.#observer);
+    const narrow = does("eventUpperIgnored");
+    this.#faultEvent = new OwnEvent(this.#state, registers.FECTL.offset, fabric, this.#observer, narrow);
+    this.#completionEvent = new OwnEvent(this.#state, registers.IECTL.offset, fabric, this.#observer, narrow);
     this.#faults = new FaultLog(this.#state, this.#faultEvent, {
       offset: faultOffset,
       records,
       compresses: profile.compressesFaults,
+      keepsPending: does("eventPendingKept"),
     });
     this.#queue = new InvalidationQueue(this.#state, {
       memory,
@@ -105,6 +116,10 @@ export class VtdUnit implements RemappingUnit {
       maximumHandleMask: Number(ecap.mhmv),
       wide: ecap.smts === 1 || ecap.adms === 1,
       pageRequestDrain: ecap.pds === 1,
+      refusesEmptyWaits: does("emptyWaitRefused"),
+      ignoresWidth: does("descriptorWidthIgnored"),
+      checksInvalidations: !does("invalidationUnchecked"),
+      tellsErrors: !does("queueErrorUntold"),
       onError: this.#onViolation,
     });
     this.#remapper = new Remapper(this.#state, {
@@ -121,7 +136,7 @@ export class VtdUnit implements RemappingUnit {
     if (ecap.eimer === 1) mode |= Mode.eimRequired;
     if (ecap.irreq === 1) mode |= Mode.remappingRequired;
     if (cap.pi === 1) mode |= Mode.posting;
-    for (const deviation of profile.deviations) mode |= Mode[deviation];
+    for (const deviation of profile.deviations) mode |= decisive[deviation] ?? 0;
     this.#fixedMode = mode;
     this.reset();
   }
@@ -169,9 +184,11 @@ export class VtdUnit implements RemappingUnit {
    */
   write(offset: number, width: 32 | 64, value: bigint): void {
     this.#checkAccess(offset, width);
-    const words = toWords(value, width);
-    this.#observer?.record(eventKinds.register, offset, words[0]!, words[1] ?? 0, 0, 0, 0);
-    for (let half = words.length - 1; half >= 0; half--) this.#writeDword((offset >> 2) + half, words[half]!);
+    const low = Number(BigInt.asIntN(32, value));
+    const high = width === 64 ? Number(BigInt.asIntN(32, value >> 32n)) : 0;
+    this.#observer?.record(eventKinds.register, offset, low, high, 0, 0, 0);
+    if (width === 64) this.#writeDword((offset >> 2) + 1, high);
+    this.#writeDword(offset >> 2, low);
   }
 
   /**
@@ -206,7 +223,9 @@ export class VtdUnit implements RemappingUnit {
         return this.#command(value);
       case "FSTS":
         this.#faults.writeStatus(value);
-        return this.#queue.run();
+        // qemu.vtd.queue-resumes-at-tail
+        if (!this.#resumesAtTail) this.#queue.run();
+        return;
       case "FECTL":
         return this.#faultEvent.writeControl(value);
       case "IECTL":

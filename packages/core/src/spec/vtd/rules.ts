@@ -293,7 +293,7 @@ const qemuRules = {
   ),
   "qemu.vtd.index-unbounded": erratum(
     cite("qemu", "7.2 hw/i386/intel_iommu.c"),
-    "The interrupt index is not held against the table's size.",
+    "The interrupt index is not held against the table's size; 7.2.22 does.",
   ),
   "qemu.vtd.destination-masked": erratum(
     cite("qemu", "11.1 hw/i386/intel_iommu.c"),
@@ -338,6 +338,14 @@ const qemuRules = {
   "qemu.vtd.queue-resumes-at-tail": erratum(
     cite("qemu", "10.0 hw/i386/intel_iommu.c"),
     "A queue that stopped goes on with the next write to its tail, not once FSTS.IQE is cleared.",
+  ),
+  "qemu.vtd.eime-taken": erratum(
+    cite("qemu", "7.2 hw/i386/intel_iommu.c"),
+    "IRTA.EIME takes effect although ECAP.EIM is 0.",
+  ),
+  "qemu.vtd.iec-unchecked": erratum(
+    cite("qemu", "7.2 hw/i386/intel_iommu.c"),
+    "Reserved bits of an entry-cache invalidation are not checked, its type's upper bits among them.",
   ),
   "qemu.vtd.event-upper-ignored": erratum(
     cite("qemu", "10.0 hw/i386/intel_iommu.c"),
