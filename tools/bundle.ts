@@ -2,19 +2,25 @@ import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 
 /**
- * Bundles an entry file with everything that it imports: `bundle.ts ENTRY OUTPUT`. An output that ends in `/` is a folder,
- * in which commands that are loaded when they are called stand beside the entry.
+ * Bundles entry files with everything that they import: `bundle.ts ENTRY… OUTPUT`. An output that ends in `/` is a folder,
+ * in which commands that are loaded when they are called stand beside the entry, and so do other entries: they are run
+ * by threads.
  */
 const root = fileURLToPath(new URL("..", import.meta.url));
-const [entry, output] = process.argv.slice(2) as [string, string];
+const entries = process.argv.slice(2);
+const output = entries.pop()!;
 const bundle = await rolldown({
-  input: entry,
+  input: entries,
   cwd: root,
   platform: "node",
   resolve: { conditionNames: ["intremap-src", "node", "import"] },
 });
 await bundle.write(
   output.endsWith("/")
-    ? { dir: output, entryFileNames: "intremap.js", cleanDir: true }
+    ? {
+        dir: output,
+        entryFileNames: ({ name }) => (name === "main" ? "intremap.js" : `${name}.js`),
+        cleanDir: true,
+      }
     : { file: output, codeSplitting: false },
 );

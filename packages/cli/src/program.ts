@@ -111,6 +111,56 @@ function program(io: Io, finish: (status: number) => void): Command {
       finish(await check(trace, options, io));
     });
 
+  const verify = root
+    .command("verify")
+    .description("explore every interleaving of interrupt posting, vCPUs and their scheduler")
+    .addOption(new Option("--vendor <vendor>", "whose posting").choices(["intel", "amd"]).default("intel"));
+  for (const [size, meaning] of [
+    ["vcpus", "vCPUs of one VM (default: 1)"],
+    ["cpus", "CPUs (default: 2)"],
+    ["posts", "interrupts that are posted (default: 2)"],
+    ["preemptions", "of each vCPU (default: 1)"],
+    ["halts", "of each vCPU (default: 1)"],
+    ["migrations", "of each vCPU (default: 1)"],
+  ] as const) {
+    verify.option(`--${size} <n>`, meaning);
+  }
+  verify
+    .option("--play <name>", "what races beside vCPUs (default: every play that goes by default)")
+    .option("--without <step>", "leave one step of the protocol out")
+    .option("--list", "list the steps that can be left out, and the plays")
+    .option("--timeline <file>", "write the counterexample as a Perfetto trace")
+    .option("--workers <n>", "threads (default: one for each processor)")
+    .option("--memory <size>", "what each play's states may take, as 512M (default: 4G)")
+    .option("--states <n>", "states of each play after which to give up")
+    .option("--json", "print one JSON document")
+    .action(async (options: object) => {
+      const { verify: verifyCommand } = await import("./commands/verify.ts");
+      finish(await verifyCommand(options as Parameters<typeof verifyCommand>[0], io));
+    });
+
+  root
+    .command("conform")
+    .description(
+      "run the corpus and generated cases on a real QEMU and on the model, and say where they differ",
+    )
+    .addOption(
+      new Option("--target <machine>", "what is compared with the model").choices(["qemu"]).default("qemu"),
+    )
+    .addOption(
+      new Option("--vendor <vendor>", "whose IOMMU").choices(["intel", "amd", "both"]).default("both"),
+    )
+    .option("--qemu <path>", "the QEMU to run, 7.2 or 10.0 and newer", "qemu-system-x86_64")
+    .option("--cases <n>", "how many cases are generated for each vendor", "20000")
+    .option("--seed <n>", "what they are generated from, 32 bits", "1")
+    .option("--no-corpus", "leave the corpus out")
+    .option("--page <file>", "write the deviations that were seen as a Markdown page")
+    .option("--json", "print one JSON document")
+    .action(async (options: object) => {
+      const { conform } = await import("./commands/conform.ts");
+      finish(await conform(options as Parameters<typeof conform>[0], io));
+    });
+
   return root;
 }
 
@@ -132,7 +182,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 
 function messageOf(error: unknown): string {
   if (error instanceof CommanderError && error.code === "commander.help") {
-    return "a command is missing: expected decode, explain, cmdline, run, replay or check; --help says more";
+    return "a command is missing: expected decode, explain, cmdline, run, replay, check, verify or conform; --help says more";
   }
   const { message } = error as Error;
   const line = message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ");

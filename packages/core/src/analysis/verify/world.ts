@@ -7,8 +7,24 @@ export interface World {
   readonly words: Int32Array;
   /** Words that differ between states that can be reached, in ascending order: the others need not be kept. */
   readonly live: readonly number[];
+  /**
+   * The live words, put together by what changes together: a part that has been seen before is one number. Runs of
+   * neighbouring words unless told; at most 30 parts.
+   */
+  readonly parts?: readonly (readonly number[])[];
+  /** For each part, whether {@link pack} makes one word of it; of none unless told. */
+  readonly packs?: readonly boolean[];
+  /** A part in one word, which is another one for every other state of the part that can be reached. */
+  pack?(part: number): number;
+  /** Writes the words of a part from what {@link pack} has made of them. */
+  unpack?(part: number, packed: number): void;
   /** What must not be, in the order of the bits of {@link wrong}. */
   readonly properties: readonly string[];
+  /**
+   * The property that moves break which lead from a state back to it, by way of others. Without one nobody looks for
+   * that. A move that changes nothing leads nowhere.
+   */
+  readonly endless?: string;
   /**
    * Everything that can happen next.
    * @param codes takes a number for each; large enough for {@link mostMoves}.
@@ -18,6 +34,8 @@ export interface World {
   readonly mostMoves: number;
   /** Lets one of the moves happen. */
   play(code: number): void;
+  /** A bit for each of {@link parts} that a move may change; all of them unless told. */
+  touches?(code: number): number;
   /** The properties that the state breaks, as far as one state tells: a bit for each of {@link properties}. */
   wrong(): number;
   /** A move in words, for a counterexample; the state is the one before the move. */
@@ -34,4 +52,6 @@ export interface Move {
   readonly routine: string;
   /** One sentence: what is done. */
   readonly does: string;
+  /** Steps that follow in the same move, since nobody can tell when they happen. */
+  readonly rest?: readonly { readonly step: string; readonly does: string }[];
 }

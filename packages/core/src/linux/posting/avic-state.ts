@@ -42,9 +42,25 @@ export const AvicEntryWord = {
   destination: 2,
   isRun: 3,
   gaLogIntr: 4,
+  /** Somebody has locked the interrupt's descriptor, under which its mode changes. */
+  lock: 5,
+  /** RemapEn, inverted. */
+  disabled: 6,
+  /** What the unit keeps of it: 0 for nothing, 1 for an entry of the host, or the vCPU that it posts to plus two. */
+  held: 7,
 } as const;
 
 const entryStride = 8;
+
+/** Words of the unit's guest log. */
+export const AvicLogWord = {
+  /** GALogInt of the status register. */
+  status: 0,
+  /** Its interrupt is on the way to a CPU. */
+  raised: 1,
+} as const;
+
+const logWords = 2;
 
 export interface AvicOptions {
   /**
@@ -52,6 +68,8 @@ export interface AvicOptions {
    * unless told.
    */
   readonly tables?: { readonly words: Int32Array; physicalAt(vcpu: number): number };
+  /** Words for whoever explores the state, beside the protocol's own: they begin at {@link AvicState.spareAt}. */
+  readonly spare?: number;
 }
 
 /** The state of AVIC's protocol: physical APIC id tables in their real layout, and what threads and CPUs share. */
@@ -59,14 +77,20 @@ export class AvicState extends ThreadState {
   readonly port: AvicPort;
   readonly tables: Int32Array;
   readonly #physicalAt: (vcpu: number) => number;
+  /** Where the words of the guest log begin. */
+  readonly logAt: number;
+  readonly spareAt: number;
   readonly #entries: number;
 
   constructor(shape: Shape, port: AvicPort, options: AvicOptions = {}) {
-    const own = shape.vcpus * vcpuStride + shape.entries * entryStride;
-    super(shape, own + (options.tables === undefined ? shape.vcpus * entry.WORDS : 0));
+    const own = shape.vcpus * vcpuStride + shape.entries * entryStride + logWords;
+    const table = options.tables === undefined ? shape.vcpus * entry.WORDS : 0;
+    super(shape, own + table + (options.spare ?? 0));
     this.port = port;
     this.#entries = this.more + shape.vcpus * vcpuStride;
+    this.logAt = this.#entries + shape.entries * entryStride;
     const beside = this.more + own;
+    this.spareAt = beside + table;
     this.tables = options.tables?.words ?? this.words;
     this.#physicalAt =
       options.tables === undefined
@@ -86,6 +110,11 @@ export class AvicState extends ThreadState {
 
   setAvic(frame: number, word: number, value: number): void {
     this.words[this.avicAt(this.words[frame + FrameWord.vcpu]!) + word] = value;
+  }
+
+  /** Where AVIC's words of an entry begin. */
+  avicEntryAt(entryNumber: number): number {
+    return this.#entries + entryNumber * entryStride;
   }
 
   ofEntry(entryNumber: number, word: number): number {

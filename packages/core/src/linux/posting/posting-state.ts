@@ -27,6 +27,8 @@ export interface PostingOptions {
   readonly descriptors?: { readonly words: Int32Array; readonly first: number; readonly address: number };
   /** Vectors above these multiples of 64 are never posted, so that nobody needs to look there; 4 unless told. */
   readonly quarters?: number;
+  /** Words behind all others for whoever holds the state; none unless told. */
+  readonly beside?: number;
 }
 
 const descriptorBytes = pid.WORDS * 4;
@@ -44,17 +46,27 @@ export class PostingState extends ThreadState implements IrteState {
   readonly #first: number;
   readonly #address: number;
   readonly #driver: number;
+  readonly #entries: number;
 
   constructor(shape: Shape, port: PostingPort, options: PostingOptions = {}) {
     const own = options.descriptors === undefined ? shape.vcpus * pid.WORDS : 0;
-    super({ ...shape, entries: 0 }, own + shape.entries * (irteStride + ownIrteWords));
+    super(
+      { ...shape, entries: 0 },
+      own + shape.entries * (irteStride + ownIrteWords) + (options.beside ?? 0),
+    );
     this.port = port;
     this.descriptors = options.descriptors?.words ?? this.words;
     this.#first = options.descriptors?.first ?? this.more;
     this.#address = options.descriptors?.address ?? firstPage;
     this.#driver = this.more + own;
+    this.#entries = shape.entries;
     this.irtes = new OwnIrtes(this.words, this.#driver + shape.entries * irteStride);
     this.quarters = options.quarters ?? 4;
+  }
+
+  /** The first of the words that were asked for beside the state's own. */
+  get beside(): number {
+    return this.irtes.tableAt(this.#entries);
   }
 
   /** Where the driver's words of an entry begin. */

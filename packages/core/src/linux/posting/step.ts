@@ -30,7 +30,7 @@ export interface Step<S> {
    * @param frame the word at which the thread's registers begin.
    * @returns the number of the thread's next step; {@link done} at the end.
    */
-  act(state: S, frame: number): number;
+  act(this: void, state: S, frame: number): number;
 }
 
 /** Numbers the steps of a table from 1, so that a thread's place in it is a small integer. */

@@ -26,6 +26,8 @@ export const VcpuWord = {
   listed: 11,
   /** Its VM. */
   vm: 12,
+  /** `preempt_disable`: the thread keeps its CPU, whoever wants it. */
+  preemptionOff: 13,
 } as const;
 
 export const vcpuStride = 16;
@@ -42,11 +44,11 @@ export const VmWord = {
 
 export const vmStride = 2;
 
-/** One interrupt's entry in the remapping table, as far as AVIC's protocol goes. */
+/** One interrupt's entry in the remapping table, as far as AVIC's protocol goes. Both words: 0 for the host, or the vCPU plus one. */
 export const EntryWord = {
-  /** The entry posts to a vCPU. */
+  /** Whom the entry leads to. */
   posted: 0,
-  /** What KVM asked for last. */
+  /** Whom KVM asked for last. */
   asked: 1,
 } as const;
 
@@ -190,6 +192,11 @@ export class ThreadState {
   }
 
   // Wakeup lists.
+
+  /** The first of {@link listWords} words of a CPU's list. */
+  listAt(cpu: number): number {
+    return this.#lists + cpu * this.listWords;
+  }
 
   isOnList(cpu: number, vcpu: number): boolean {
     return (this.words[this.#lists + cpu * this.listWords + (vcpu >>> 5)]! & (1 << vcpu)) !== 0;

@@ -73,7 +73,7 @@ export const avicVcpuPut = kernelFunction("avic_vcpu_put", (k: Kernel, vcpu: Vcp
 export const avicVcpuBlocking = kernelFunction("avic_vcpu_blocking", (k: Kernel, vcpu: Vcpu): void => {
   if (!vcpu.vm.apicv) return;
   setThreadRegister(k, vcpu, FrameWord.value, 1);
-  setThreadRegister(k, vcpu, FrameWord.back, at["block-prepare"]);
+  setThreadRegister(k, vcpu, FrameWord.back, at["block-announce"]);
   if (k.runs(apart)) putInner(k, vcpu);
   else putBefore(k, vcpu);
 });
@@ -113,14 +113,14 @@ function joinList(k: Kernel, hostIrq: number, vcpu: Vcpu, vector: number): numbe
     gaTag: gaTagOf(k, vcpu),
     vector,
     guestMode: vcpu.vm.apicv,
-    apicId: state.get(frame + FrameWord.value),
+    apicId: state.get(frame + FrameWord.value) - 1,
     gaLogInterrupt: state.get(frame + FrameWord.part) === 1,
   };
   const result = irqSetVcpuAffinity(k, hostIrq, info);
   if (result === 0 && info.irData instanceof AmdIrData) {
     protocol.irData[entry] = info.irData;
     protocol.entryOfIrq.set(hostIrq, entry);
-    for (let next = at["assign-write-entry"]; next !== 0;) next = avicPosting.run(state, frame, next);
+    for (let next = at["assign-take-entry"]; next !== 0;) next = avicPosting.run(state, frame, next);
     return 0;
   }
   avicPosting.run(state, frame, at["load-unlock"]);
