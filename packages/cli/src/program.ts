@@ -154,6 +154,10 @@ function program(io: Io, finish: (status: number) => void): Command {
     .option("--cases <n>", "how many cases are generated for each vendor", "20000")
     .option("--seed <n>", "what they are generated from, 32 bits", "1")
     .option("--no-corpus", "leave the corpus out")
+    .option(
+      "--workers <n>",
+      "threads, each with a QEMU of its own (default: one for each processor, at most 8)",
+    )
     .option("--page <file>", "write the deviations that were seen as a Markdown page")
     .option("--json", "print one JSON document")
     .action(async (options: object) => {

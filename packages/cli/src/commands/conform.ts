@@ -1,18 +1,13 @@
 import { writeFileSync } from "node:fs";
-import { setImmediate } from "node:timers/promises";
-import {
-  type ConformResult,
-  InputError,
-  type Vendor,
-  conform as runConform,
-  deviationsPage,
-} from "@intremap/core";
+import { availableParallelism } from "node:os";
+import { type ConformResult, InputError, type Vendor, deviationsPage } from "@intremap/core";
+import { runTasks } from "../conform-crew.ts";
 import { reportConform } from "../conform-report.ts";
+import type { TaskProgress } from "../conform-task.ts";
 import { reasonOf } from "../input.ts";
 import { type Io, exitStatus } from "../io.ts";
 import { paintFor, writeJson } from "../output.ts";
 import { Progress } from "../progress.ts";
-import { QemuTarget } from "../qemu/target.ts";
 import { corpusFiles } from "../sources/corpus-files.ts";
 
 export interface ConformFlags {
@@ -21,12 +16,18 @@ export interface ConformFlags {
   readonly cases: string;
   readonly seed: string;
   readonly corpus: boolean;
+  readonly workers?: string;
   readonly page?: string;
   readonly json?: boolean;
 }
 
 const mostCases = 100_000_000;
 const mostSeed = 2 ** 32 - 1;
+const mostWorkers = 64;
+/** As many as there are processors, but no more than this unless told. */
+const mostWorkersUntold = 8;
+/** Cases below which a further worker takes longer to start than to run them. */
+const casesPerWorker = 2000;
 
 /**
  * Runs the corpus and generated cases on a real QEMU and on the model of its version.
@@ -40,9 +41,15 @@ export async function conform(flags: ConformFlags, io: Io): Promise<number> {
   if (cases === 0 && corpus.length === 0)
     throw new InputError("--cases 0 without the corpus leaves nothing to run");
   const vendors: readonly Vendor[] = flags.vendor === "both" ? ["intel", "amd"] : [flags.vendor];
-  const results: ConformResult[] = [];
-  for (const vendor of vendors)
-    results.push(await runVendor(vendor, flags.qemu, { cases, seed, corpus }, io));
+  const workers = workersOf(flags.workers, cases);
+  const tasks = vendors.map((vendor) => ({ vendor, qemu: flags.qemu, cases, seed, corpus }));
+  const progress = new Progress(io.stderr);
+  let results: ConformResult[];
+  try {
+    results = await runTasks(tasks, workers, (all) => progress.show(() => soFar(all)));
+  } finally {
+    progress.clear();
+  }
   if (flags.page !== undefined) writePage(flags.page, results);
   if (flags.json === true) writeJson(io, "conform", asJson(results));
   else io.stdout.write(reportConform(results, paintFor(io.stdout, io.env)));
@@ -50,37 +57,30 @@ export async function conform(flags: ConformFlags, io: Io): Promise<number> {
   return found ? exitStatus.findings : exitStatus.clean;
 }
 
-interface Work {
-  readonly cases: number;
-  readonly seed: number;
-  readonly corpus: ReturnType<typeof corpusFiles>;
-}
-
-async function runVendor(vendor: Vendor, qemu: string, work: Work, io: Io): Promise<ConformResult> {
-  const progress = new Progress(io.stderr);
-  const target = await QemuTarget.start(qemu, vendor);
-  try {
-    return await runConform({
-      target,
-      ...work,
-      requesters: target.requesters,
-      pause: () => setImmediate(),
-      onProgress: ({ done, total, disagreed }) => {
-        const found = disagreed === 0 ? "" : `, ${count(disagreed)} unexplained`;
-        progress.show(() => `${target.name}, ${vendor}: ${count(done)} of ${count(total)} cases${found}`);
-      },
-    });
-  } finally {
-    target.stop();
-    progress.clear();
+function workersOf(flag: string | undefined, cases: number): number {
+  if (flag === undefined) {
+    const worthIt = Math.max(1, Math.floor(cases / casesPerWorker));
+    return Math.min(availableParallelism(), mostWorkersUntold, worthIt);
   }
+  return whole("--workers", flag, mostWorkers, 1);
 }
 
-/** @throws InputError for what is no whole number from 0 to `most`. */
-function whole(flag: string, text: string, most: number): number {
+/** How far those have come that are not done, in one line. */
+function soFar(all: readonly TaskProgress[]): string {
+  const underWay = all.filter(({ done, total }) => done < total);
+  const shown = underWay.length > 0 ? underWay : all.slice(-1);
+  const parts = shown.map(({ vendor, done, total, disagreed }) => {
+    const found = disagreed === 0 ? "" : `, ${count(disagreed)} unexplained`;
+    return `${vendor}: ${count(done)} of ${count(total)} cases${found}`;
+  });
+  return `${shown[0]!.target}, ${parts.join("; ")}`;
+}
+
+/** @throws InputError for what is no whole number from `least` to `most`. */
+function whole(flag: string, text: string, most: number, least: number = 0): number {
   const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (value <= most) return value;
-  throw new InputError(`${flag} "${text}": expected a whole number from 0 to ${most}`);
+  if (value >= least && value <= most) return value;
+  throw new InputError(`${flag} "${text}": expected a whole number from ${least} to ${most}`);
 }
 
 function writePage(path: string, results: readonly ConformResult[]): void {

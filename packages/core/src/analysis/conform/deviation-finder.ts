@@ -16,6 +16,14 @@ interface Step {
   hits: number;
 }
 
+/** What earlier scripts have taught of a profile: which deviations are worth a try first. */
+export interface Experience {
+  /** What has explained a scene, by how it looked; what did so most often first. */
+  readonly known: Map<number, Step[]>;
+  /** Each deviation by itself, the most frequent first. */
+  readonly single: Step[];
+}
+
 interface Explained {
   readonly set: readonly Deviation[];
   /** What a machine with these deviations does. */
@@ -27,23 +35,40 @@ export class DeviationFinder {
   readonly #profile: Profile;
   readonly #processors: number;
   readonly #memory = new ScratchMemory();
-  readonly #models = new Map<string, Model>();
+  /** By the bits of their deviations. */
+  readonly #models = new Map<number, Model>();
+  readonly #bits: ReadonlyMap<Deviation, number>;
+  /** The model of the profile itself. */
+  readonly own: Model;
+  readonly #obedient: Model;
   readonly #all: readonly Deviation[];
-  /** What has explained a scene, by how it looked; what did so most often first. */
-  readonly #known = new Map<number, Step[]>();
-  /** Each deviation by itself, the most frequent first. */
-  readonly #single: Step[];
+  readonly #learns: boolean;
+  readonly #experience: Experience;
 
-  constructor(profile: Profile, processors: number) {
+  /**
+   * @param experience of the same profile, which is left as it is: then a script is explained in the same way whatever came before it.
+   * Without it each script adds to {@link Experience}.
+   */
+  constructor(profile: Profile, processors: number, experience?: Experience) {
     this.#profile = profile;
     this.#processors = processors;
     this.#all = profile.deviations;
-    this.#single = this.#all.map((flag) => ({ flags: [flag], hits: 0 }));
+    this.#bits = new Map(this.#all.map((flag, i) => [flag, 1 << i]));
+    this.#learns = experience === undefined;
+    const single = this.#all.map((flag) => ({ flags: [flag], hits: 0 }));
+    this.#experience = experience ?? { known: new Map(), single };
+    this.own = this.model(this.#all);
+    this.#obedient = this.model([]);
+  }
+
+  get experience(): Experience {
+    return this.#experience;
   }
 
   /** A model of the same capabilities with some of the deviations; reset before use, and no other is used meanwhile. */
   model(deviations: readonly Deviation[]): Model {
-    const key = deviations.join();
+    let key = 0;
+    for (const flag of deviations) key |= this.#bits.get(flag) ?? 0;
     let model = this.#models.get(key);
     if (model === undefined) {
       if (this.#models.size >= mostModels) this.#models.clear();
@@ -54,14 +79,9 @@ export class DeviationFinder {
     return model;
   }
 
-  /** The model of the profile itself. */
-  get own(): Model {
-    return this.model(this.#all);
-  }
-
   /** What a machine of the same capabilities does that obeys the specification. */
   strict(script: Script): Sight[] {
-    return this.model([]).run(script);
+    return this.#obedient.run(script);
   }
 
   /**
@@ -92,22 +112,23 @@ export class DeviationFinder {
     scene: number,
   ): Explained {
     const looks = appearance(sights[scene]!, got[scene]!);
-    let known = this.#known.get(looks);
-    if (known === undefined) this.#known.set(looks, (known = []));
-    for (const list of [known, this.#single]) {
+    const { known, single } = this.#experience;
+    const alike = known.get(looks) ?? [];
+    if (this.#learns) known.set(looks, alike);
+    for (const list of [alike, single]) {
       for (const step of list) {
         if (step.flags.every((flag) => set.includes(flag))) continue;
         const next = this.#with(script, set, step.flags);
         const at = firstDifference(next.sights, got);
         if (at >= 0 && at <= scene) continue;
-        this.#count(step, known);
+        this.#count(step, alike);
         return next;
       }
     }
     // No deviation does so by itself: what does is looked for from the ground up, and known the next time.
     const until = { ...script, scenes: script.scenes.slice(0, scene + 1) };
     const needed = this.#spare(this.#all, until, got.slice(0, scene + 1));
-    this.#count({ flags: needed.filter((flag) => !set.includes(flag)), hits: 0 }, known);
+    this.#count({ flags: needed.filter((flag) => !set.includes(flag)), hits: 0 }, alike);
     return this.#with(script, [], needed);
   }
 
@@ -116,11 +137,12 @@ export class DeviationFinder {
     return { set: next, sights: this.model(next).run(script) };
   }
 
-  #count(step: Step, known: Step[]): void {
+  #count(step: Step, alike: Step[]): void {
+    if (!this.#learns) return;
     step.hits++;
-    if (!known.includes(step)) known.push(step);
-    rise(known, step);
-    rise(this.#single, step);
+    if (!alike.includes(step)) alike.push(step);
+    rise(alike, step);
+    rise(this.#experience.single, step);
   }
 
   /** Takes away what can be spared. @param set explains what was seen. */

@@ -1,6 +1,8 @@
+import type { Vendor } from "../../evidence/qemu-trace/index.ts";
 import type { AmdviProfile } from "../../hardware/amdvi/profile.ts";
 import { AmdviUnit } from "../../hardware/amdvi/unit.ts";
 import { type InterruptFabric, type RemappingUnit, unknownRequester } from "../../hardware/delivery.ts";
+import { amdviProfileNamed, vtdProfileNamed } from "../../hardware/profile.ts";
 import type { VtdProfile } from "../../hardware/vtd/profile.ts";
 import { VtdUnit } from "../../hardware/vtd/unit.ts";
 import { eventBytes } from "../../spec/amdvi/events.ts";
@@ -18,6 +20,11 @@ export type Profile = VtdProfile | AmdviProfile;
 
 export function isVtd(profile: Profile): profile is VtdProfile {
   return "capability" in profile;
+}
+
+/** The profile of a name; undefined if there is none. */
+export function profileNamed(vendor: Vendor, name: string): Profile | undefined {
+  return vendor === "intel" ? vtdProfileNamed(name) : amdviProfileNamed(name);
 }
 
 interface Unit extends RemappingUnit {

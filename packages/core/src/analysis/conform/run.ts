@@ -1,4 +1,3 @@
-import { amdviProfileNamed, vtdProfileNamed } from "../../hardware/profile.ts";
 import { type RuleId, ruleOf } from "../../spec/rules.ts";
 import { runCase } from "../conformance/case-file.ts";
 import { ModelOnly } from "../conformance/stage.ts";
@@ -6,8 +5,10 @@ import { type Deviation, brokenRules, ruleOfDeviation } from "./broken-rules.ts"
 import { differencesOf, printSight, sameSights } from "./compare.ts";
 import { type CorpusCase, type CorpusFile, readCorpus } from "./corpus.ts";
 import { DeviationFinder } from "./deviation-finder.ts";
+import { experienceOf } from "./experience.ts";
 import { generateCase, usualRequesters } from "./generate.ts";
-import type { Profile } from "./model.ts";
+import { mostUnexplained, perSecond } from "./merge.ts";
+import { type Profile, profileNamed } from "./model.ts";
 import { readyCase } from "./ready-case.ts";
 import { type CaseRecord, type Recording, recordCase } from "./recording.ts";
 import type { CitedRule, ConformResult, KnownDeviation, Unexplained } from "./result.ts";
@@ -24,6 +25,13 @@ export interface ConformProgress {
   readonly disagreed: number;
 }
 
+/** Every so many cases one, from the first on that has the number. */
+export interface Share {
+  /** From 0, below `of`. */
+  readonly number: number;
+  readonly of: number;
+}
+
 export interface ConformOptions {
   readonly target: Target;
   /** Files of the corpus; the cases that are about the target's vendor are run. */
@@ -32,6 +40,8 @@ export interface ConformOptions {
   readonly cases?: number;
   /** 32 bits; 1 unless told. */
   readonly seed?: number;
+  /** What of the corpus and the generated cases is run, so that others can run the rest; all unless told. */
+  readonly share?: Share;
   /** The devices that generated cases may use. */
   readonly requesters?: readonly number[];
   /** Cases that are handed to the target at once. */
@@ -43,11 +53,9 @@ export interface ConformOptions {
   readonly pause?: () => Promise<unknown>;
 }
 
-/** Disagreements that are kept and made smaller. */
-const mostUnexplained = 20;
-
-/** Of so many cases that are run on the machine one looks at the local APICs. */
-const casesPerApicLook = 96;
+/** Of so many cases one looks at the local APICs; some of them are not run on the machine, and 1 in 100 is wanted of those that are. */
+const casesPerApicLook = 90;
+const goldenRatio = 0x9e37_79b9;
 
 const usualBatch = 256;
 
@@ -78,29 +86,35 @@ class Runner {
   readonly #corpus: readonly CorpusCase[];
   readonly #generated: number;
   readonly #seed: number;
-  /** Cases that have been taken: the corpus first. */
+  readonly #share: Share;
+  /** Cases of the share that have been taken: the corpus first. */
   #taken = 0;
-  /** Cases since the local APICs were last looked at. */
-  #sinceLook = casesPerApicLook;
 
   constructor(options: ConformOptions) {
     const { target, corpus = [] } = options;
     const { vendor, profile: name } = target;
-    const profile = vendor === "intel" ? vtdProfileNamed(name) : amdviProfileNamed(name);
+    const profile = profileNamed(vendor, name);
     if (profile === undefined) throw new RangeError(`${target.name}: no profile ${name}`);
     this.#options = options;
     this.#target = target;
     this.#profile = profile;
-    this.#finder = new DeviationFinder(profile, target.processors);
+    this.#finder = new DeviationFinder(profile, target.processors, experienceOf(profile));
     const hidden = (profile.deviations as readonly Deviation[]).includes("faultsNotRecorded");
     this.#tally = new Tally(this.#finder, hidden, mostUnexplained);
     this.#corpus = corpus.flatMap((file) => readCorpus(file, vendor));
     this.#generated = options.cases ?? 0;
     this.#seed = (options.seed ?? 1) >>> 0;
+    this.#share = options.share ?? { number: 0, of: 1 };
   }
 
   get #total(): number {
-    return this.#corpus.length + this.#generated;
+    return this.#shareOf(this.#corpus.length + this.#generated);
+  }
+
+  /** How many of the first so many cases are of the share. */
+  #shareOf(cases: number): number {
+    const { number, of } = this.#share;
+    return Math.max(0, Math.ceil((cases - number) / of));
   }
 
   get #aborted(): boolean {
@@ -127,14 +141,15 @@ class Runner {
     const unexplained = await this.#explainUnexplained();
     const known = await this.#describeKnown();
     const tally = this.#tally;
+    const corpus = Math.min(this.#taken, this.#shareOf(this.#corpus.length));
     return {
       target: this.#target.name,
       vendor: this.#target.vendor,
       profile: this.#profile.name,
       seed: this.#seed,
       cases: this.#taken,
-      corpus: Math.min(this.#taken, this.#corpus.length),
-      generated: Math.max(0, this.#taken - this.#corpus.length),
+      corpus,
+      generated: this.#taken - corpus,
       compared: tally.compared,
       agreed: tally.agreed,
       deviating: tally.deviating,
@@ -146,7 +161,7 @@ class Runner {
       notCompared: tally.notCompared,
       apicsCompared: tally.apicsCompared,
       seconds,
-      casesPerSecond: seconds > 0 ? Math.round(tally.compared / seconds) : 0,
+      casesPerSecond: perSecond(tally.compared, seconds),
       aborted,
     };
   }
@@ -165,15 +180,17 @@ class Runner {
   async #prepare(): Promise<Planned[]> {
     const size = this.#options.batch ?? usualBatch;
     const batch: Planned[] = [];
-    while (batch.length < size && this.#taken < this.#total && !this.#aborted) {
-      const number = this.#taken++;
+    const total = this.#total;
+    while (batch.length < size && this.#taken < total && !this.#aborted) {
+      const taken = this.#taken++;
+      const number = this.#share.number + taken * this.#share.of;
       const ofCorpus = this.#corpus[number];
       const planned =
         ofCorpus === undefined
-          ? this.#plan(this.#generate(number - this.#corpus.length))
-          : this.#planOfCorpus(ofCorpus);
+          ? this.#plan(this.#generate(number - this.#corpus.length), number)
+          : this.#planOfCorpus(ofCorpus, number);
       if (planned !== undefined) batch.push(planned);
-      if (number % casesPerPause === 0) await this.#options.pause?.();
+      if (taken % casesPerPause === 0) await this.#options.pause?.();
     }
     return batch;
   }
@@ -183,22 +200,21 @@ class Runner {
     return generateCase(this.#target.vendor, this.#seed, number, requesters);
   }
 
-  #planOfCorpus({ read, record, modelOnly }: CorpusCase): Planned | undefined {
+  #planOfCorpus({ read, record, modelOnly }: CorpusCase, number: number): Planned | undefined {
     if (modelOnly !== undefined) this.#tally.leaveOut(modelOnly);
-    const planned = modelOnly === undefined ? this.#plan(record) : undefined;
+    const planned = modelOnly === undefined ? this.#plan(record, number) : undefined;
     if (planned === undefined && read.profiles.some((name) => !runCase(read, name).passed)) {
       this.#tally.modelFailed.push(read.id);
     }
     return planned;
   }
 
-  #plan(record: CaseRecord): Planned | undefined {
+  #plan(record: CaseRecord, number: number): Planned | undefined {
     try {
-      const apics = this.#sinceLook + 1 >= casesPerApicLook;
+      const apics = looksAtApics(number);
       const recording = recordCase(record, this.#finder.own, apics);
       const refusal = this.#target.refusal(recording.script);
       if (refusal !== undefined) throw new ModelOnly(refusal);
-      this.#sinceLook = apics ? 0 : this.#sinceLook + 1;
       return { record, ...recording };
     } catch (error) {
       if (!(error instanceof ModelOnly)) throw error;
@@ -308,6 +324,11 @@ class Runner {
     });
     return { flag, ...rule, breaks, cases, smallest, wanted: print(strict), got: print(got) };
   }
+}
+
+/** Decided by a case's number alone, whoever runs it; evenly strewn over them all, and over every share. */
+function looksAtApics(number: number): boolean {
+  return Math.imul(number, goldenRatio) >>> 0 < 2 ** 32 / casesPerApicLook;
 }
 
 function cited(rule: RuleId): CitedRule {

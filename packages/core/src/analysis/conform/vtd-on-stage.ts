@@ -16,7 +16,7 @@ export class VtdOnStage implements VtdActor {
   readonly #software: VtdSoftware;
   readonly #requester: number;
   readonly #records: number;
-  readonly #posting: boolean;
+  readonly #capability: bigint;
 
   /** Fills memory and brings the unit up. */
   constructor(stage: Stage, setup: VtdSetup, profile: VtdProfile) {
@@ -24,7 +24,7 @@ export class VtdOnStage implements VtdActor {
     const records = recordPlace(profile.capability);
     this.#stage = stage;
     this.#records = records.count;
-    this.#posting = decode(capability, profile.capability).pi === 1;
+    this.#capability = profile.capability;
     this.#requester = setup.requester ?? defaultRequester;
     this.#software = new VtdSoftware(stage, setup, records);
     if (setup.pids !== undefined) this.#wantPosting();
@@ -33,7 +33,7 @@ export class VtdOnStage implements VtdActor {
   }
 
   #wantPosting(): void {
-    if (!this.#posting) throw new ModelOnly(reasons.posting);
+    if (decode(capability, this.#capability).pi !== 1) throw new ModelOnly(reasons.posting);
   }
 
   request({ address, data = 0, requester = this.#requester }: Request): void {
