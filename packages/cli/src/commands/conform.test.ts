@@ -4,7 +4,13 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { amdviProfileNamed, amdviDeviations, vtdDeviations, vtdProfileNamed } from "@intremap/core";
+import {
+  type ConformResult,
+  amdviDeviations,
+  amdviProfileNamed,
+  vtdDeviations,
+  vtdProfileNamed,
+} from "@intremap/core";
 import { afterEach, describe, expect, test } from "vitest";
 import { run } from "../program.ts";
 import { type FakeQemu, fakeQemu, isAlive, until, upTo } from "../testing/fake-qemu.ts";
@@ -14,6 +20,8 @@ const qemu = process.env["INTREMAP_QEMU"] ?? "qemu-system-x86_64";
 /** Where tests must run, a QEMU that is missing fails them. */
 const isMissing = spawnSync(qemu, ["--version"]).status !== 0 && process.env["CI"] !== "true";
 const longest = 240_000;
+/** Where processes and threads are started. */
+const patience = 60_000;
 const page = fileURLToPath(new URL("../../../../docs/qemu-deviations.md", import.meta.url));
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 
@@ -36,6 +44,9 @@ describe("what cannot be run ends in one line and 2:", () => {
     [["--cases", "-1"], '--cases "-1": expected a whole number from 0 to 100000000'],
     [["--cases", "1000000000"], '--cases "1000000000": expected a whole number from 0 to 100000000'],
     [["--seed", "4294967296"], '--seed "4294967296": expected a whole number from 0 to 4294967295'],
+    [["--workers", "0"], '--workers "0": expected a whole number from 1 to 64'],
+    [["--workers", "65"], '--workers "65": expected a whole number from 1 to 64'],
+    [["--workers", "all"], '--workers "all": expected a whole number from 1 to 64'],
     [["--cases", "0", "--no-corpus"], "--cases 0 without the corpus leaves nothing to run"],
     [
       ["--qemu", "/nowhere/qemu"],
@@ -51,30 +62,53 @@ describe("what cannot be run ends in one line and 2:", () => {
     expect(err).toMatch(/^intremap: [^\n]+\n$/);
   });
 
-  test("a QEMU that dies in the middle", async () => {
-    fake = fakeQemu({ machine: upTo("exit 9") });
-    const { status, out, err } = await call("--qemu", fake.path, "--cases", "500");
+  test.each(["1", "2", "3"])(
+    "a QEMU that dies in the middle, of %s",
+    { timeout: patience },
+    async (workers) => {
+      fake = fakeQemu({ machine: upTo("exit 9") });
+      const { status, out, err } = await call("--qemu", fake.path, "--cases", "500", "--workers", workers);
+      expect({ status, out }).toEqual({ status: 2, out: "" });
+      expect(err).toBe(`intremap: ${fake.path}: QEMU 10.0.2: ended with status 9\n`);
+      await until(() => !fake!.started().some(isAlive));
+    },
+  );
+
+  test("one of several QEMUs that dies, while the others run", { timeout: patience }, async () => {
+    const first = 'test "$(wc -l < "$(dirname "$0")/started")" = 1';
+    fake = fakeQemu({ machine: upTo(`if ${first}; then exit 9; else exec sleep 1000; fi`) });
+    const { status, out, err } = await call("--qemu", fake.path, "--cases", "500", "--workers", "2");
     expect({ status, out }).toEqual({ status: 2, out: "" });
-    expect(err).toBe(`intremap: ${fake.path}: QEMU 10.0.2: ended with status 9\n`);
+    expect(err).toMatch(/^intremap: [^\n]*: QEMU 10\.0\.2: ended with status 9\n$/);
+    await until(() => !fake!.started().some(isAlive));
+  });
+
+  test("no QEMU, for several workers", { timeout: patience }, async () => {
+    expect((await call("--qemu", "/nowhere/qemu", "--workers", "2")).err).toMatch(
+      /^intremap: \/nowhere\/qemu: no such program; [^\n]*\n$/,
+    );
   });
 });
 
 describe("no QEMU outlives the command that is ended by", () => {
   test.each([
-    ["SIGINT", 130],
-    ["SIGTERM", 143],
-    ["SIGKILL", null],
-  ] as const)("%s", { timeout: 60_000 }, async (signal, status) => {
+    ["SIGINT", 130, 1],
+    ["SIGTERM", 143, 1],
+    ["SIGKILL", null, 1],
+    ["SIGINT", 130, 2],
+    ["SIGTERM", 143, 2],
+    ["SIGKILL", null, 2],
+  ] as const)("%s", { timeout: patience }, async (signal, status, workers) => {
     fake = fakeQemu({ machine: "exec sleep 1000" });
-    const command = [main, "conform", "--qemu", fake.path];
+    const command = [main, "conform", "--qemu", fake.path, "--workers", String(workers)];
     const child = spawn(process.execPath, ["--conditions=intremap-src", "--import", "tsx", ...command]);
-    await until(() => fake!.started().length === 1);
-    const [machine] = fake.started();
-    expect(isAlive(machine!)).toBe(true);
+    await until(() => fake!.started().length === workers);
+    const machines = fake.started();
+    expect(machines.every(isAlive)).toBe(true);
     child.kill(signal);
     const [code] = (await once(child, "close")) as [number | null];
     expect(code).toBe(status);
-    await until(() => !isAlive(machine!));
+    await until(() => !machines.some(isAlive));
   });
 });
 
@@ -100,6 +134,25 @@ describe.skipIf(isMissing)("a real QEMU (wants qemu-system-x86_64)", () => {
       expect(status).toBe(0);
     },
   );
+
+  test("is found to do the same by one worker and by several", { timeout: longest }, async () => {
+    const counts = async (workers: number): Promise<object> => {
+      const { status, out } = await call(
+        "--qemu",
+        qemu,
+        "--cases",
+        "700",
+        "--workers",
+        `${workers}`,
+        "--json",
+      );
+      const result = JSON.parse(out) as ConformResult & { runs: ConformResult[] };
+      const { agreed, deviating, disagreed, known, runs } = result;
+      const told = runs.map(({ seconds: _, casesPerSecond: _c, ...rest }) => rest);
+      return { status, agreed, deviating, disagreed, told, known: known.map((one) => [one.flag, one.cases]) };
+    };
+    expect(await counts(2)).toEqual(await counts(1));
+  });
 
   test("is told of for people, and on a page", { timeout: longest }, async () => {
     const folder = mkdtempSync(join(tmpdir(), "intremap-"));
