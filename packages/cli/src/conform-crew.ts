@@ -7,14 +7,14 @@ import { startThread } from "./thread.ts";
 
 /** What a thread is given when it starts. */
 export interface Joining {
-  readonly tasks: readonly ConformTask[];
+  readonly task: ConformTask;
   readonly share: Share;
 }
 
-/** What a thread tells; tasks go by their numbers. */
+/** What a thread tells. */
 export type Report =
-  | { readonly kind: "progress"; readonly task: number; readonly progress: TaskProgress }
-  | { readonly kind: "result"; readonly task: number; readonly result: ConformResult }
+  | { readonly kind: "progress"; readonly progress: TaskProgress }
+  | { readonly kind: "result"; readonly result: ConformResult }
   | { readonly kind: "failure"; readonly message: string; readonly expected: boolean };
 
 /** Told how far the tasks that have been started have come. */
@@ -26,9 +26,9 @@ const youngMegabytes = 64;
 const patience = 1000;
 
 /**
- * Runs tasks, each with all workers: a worker has a QEMU of its own, and goes on to its share of the next task when it is
- * done with that of one.
- * @param workers 1 for no thread but this one.
+ * Runs tasks. Several workers run them at once, each with a QEMU of its own on a share of one task: a vendor's cases are
+ * run by as few as can be, since every one of them has to get warm.
+ * @param workers 1 for no thread but this one, and one task after another.
  * @returns the result of each task.
  * @throws InputError when the QEMU of any worker cannot be driven; all have ended then.
  */
@@ -62,9 +62,15 @@ function together(a: TaskProgress, b: TaskProgress): TaskProgress {
   };
 }
 
+interface Member {
+  readonly thread: Worker;
+  readonly task: number;
+  readonly share: Share;
+}
+
 class Crew {
   readonly #tasks: readonly ConformTask[];
-  readonly #threads: readonly Worker[];
+  readonly #members: readonly Member[];
   readonly #show: (task: number, worker: number, progress: TaskProgress) => void;
 
   constructor(
@@ -74,36 +80,39 @@ class Crew {
   ) {
     this.#tasks = tasks;
     this.#show = show;
-    this.#threads = Array.from({ length: workers }, (_, number) => {
-      const joining: Joining = { tasks, share: { number, of: workers } };
-      return startThread("conform-worker", joining, { maxYoungGenerationSizeMb: youngMegabytes });
+    this.#members = tasks.flatMap((task, number) => {
+      const of = Math.max(1, Math.floor((workers + number) / tasks.length));
+      return Array.from({ length: of }, (_, i) => {
+        const joining: Joining = { task, share: { number: i, of } };
+        const thread = startThread("conform-worker", joining, { maxYoungGenerationSizeMb: youngMegabytes });
+        return { thread, task: number, share: joining.share };
+      });
     });
   }
 
   async run(): Promise<ConformResult[]> {
     try {
-      const shares = await Promise.all(
-        this.#threads.map((thread, number) => this.#resultsOf(thread, number)),
+      const results = await Promise.all(this.#members.map((member) => this.#resultOf(member)));
+      return this.#tasks.map((_, task) =>
+        mergeResults(results.filter((_result, i) => this.#members[i]!.task === task)),
       );
-      return this.#tasks.map((_, task) => mergeResults(shares.map((results) => results[task]!)));
     } finally {
-      await Promise.all(this.#threads.map(end));
+      await Promise.all(this.#members.map(({ thread }) => end(thread)));
     }
   }
 
-  /** What a thread makes of its share of each task. */
-  #resultsOf(thread: Worker, number: number): Promise<ConformResult[]> {
-    const results: ConformResult[] = [];
+  #resultOf({ thread, task, share }: Member): Promise<ConformResult> {
+    let result: ConformResult | undefined;
     return new Promise((resolve, reject) => {
       thread.on("message", (report: Report) => {
-        if (report.kind === "progress") this.#show(report.task, number, report.progress);
-        else if (report.kind === "result") results[report.task] = report.result;
+        if (report.kind === "progress") this.#show(task, share.number, report.progress);
+        else if (report.kind === "result") result = report.result;
         else reject(report.expected ? new InputError(report.message) : new Error(report.message));
       });
       thread.once("error", reject);
       thread.once("exit", () => {
-        if (results.length === this.#tasks.length) resolve(results);
-        else reject(new Error("a thread has ended before its work"));
+        if (result === undefined) reject(new Error("a thread has ended before its work"));
+        else resolve(result);
       });
     });
   }

@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { setImmediate } from "node:timers/promises";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import type { Exploration, Protocol, Search, Shares, Size, WalkReport, WalkTask } from "@intremap/core";
+import { startThread } from "./thread.ts";
 
 /** What is explored: every thread makes the world of it anew. */
 export interface Question {
@@ -108,7 +109,7 @@ class Crew {
     const { shares } = this.#search;
     this.#workers = Array.from({ length: this.#size }, (_, i) => {
       const joining: Joining = { question: this.#question, shares, thread: i + 1 };
-      return threadOf(joining);
+      return startThread("verify-worker", joining);
     });
   }
 
@@ -116,15 +117,6 @@ class Crew {
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
     this.#workers = [];
   }
-}
-
-function threadOf(workerData: Joining): Worker {
-  const ours = import.meta.url;
-  if (!ours.endsWith(".ts")) return new Worker(new URL("verify-worker.js", ours), { workerData });
-  // Run from source: a thread does not read TypeScript by itself.
-  const file = new URL("verify-worker.ts", ours).href;
-  const code = `import("tsx/esm/api").then(({ register }) => (register(), import("${file}")))`;
-  return new Worker(code, { workerData, eval: true, execArgv: ["--conditions=intremap-src"] });
 }
 
 /** One of several equal pieces. */

@@ -41,7 +41,7 @@ export async function conform(flags: ConformFlags, io: Io): Promise<number> {
   if (cases === 0 && corpus.length === 0)
     throw new InputError("--cases 0 without the corpus leaves nothing to run");
   const vendors: readonly Vendor[] = flags.vendor === "both" ? ["intel", "amd"] : [flags.vendor];
-  const workers = workersOf(flags.workers, cases);
+  const workers = workersOf(flags.workers, cases * vendors.length);
   const tasks = vendors.map((vendor) => ({ vendor, qemu: flags.qemu, cases, seed, corpus }));
   const progress = new Progress(io.stderr);
   let results: ConformResult[];

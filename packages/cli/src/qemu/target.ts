@@ -43,6 +43,9 @@ export class QemuTarget implements Target {
   /** For the next script that can tell a machine that was put back from a new one. */
   #spare: Promise<Seat> | undefined;
   #stopped = false;
+  /** Ends of what was asked for last, on {@link #fast} and on the others. */
+  #fastEnd: Promise<unknown> = Promise.resolve();
+  #slowEnd: Promise<unknown> = Promise.resolve();
 
   private constructor(version: QemuVersion, vendor: Vendor, patience: number, fast: Seat) {
     this.name = version.name;
@@ -86,10 +89,11 @@ export class QemuTarget implements Target {
     const slow = new Set<number>();
     for (const [i, script] of scripts.entries())
       if (script.scenes.some(({ apics }) => apics) || side.wantsReset(script)) slow.add(i);
-    const [fast, others] = await Promise.all([
-      this.#fast.player.play(scripts.filter((_, i) => !slow.has(i))),
-      this.#runSlow(scripts.filter((_, i) => slow.has(i))),
-    ]);
+    const ofFast = this.#fastEnd.then(() => this.#fast.player.play(scripts.filter((_, i) => !slow.has(i))));
+    const ofOthers = this.#slowEnd.then(() => this.#runSlow(scripts.filter((_, i) => slow.has(i))));
+    this.#fastEnd = ofFast.catch(() => {});
+    this.#slowEnd = ofOthers.catch(() => {});
+    const [fast, others] = await Promise.all([ofFast, ofOthers]);
     let at = 0;
     let atOther = 0;
     return scripts.map((_, i) => (slow.has(i) ? others[atOther++]! : fast[at++]!));

@@ -46,6 +46,8 @@ export interface ConformOptions {
   readonly requesters?: readonly number[];
   /** Cases that are handed to the target at once. */
   readonly batch?: number;
+  /** Cases that are tried at most to make an example smaller. */
+  readonly tries?: number;
   readonly onProgress?: (progress: ConformProgress) => void;
   /** Asked between cases. */
   readonly signal?: { readonly aborted: boolean };
@@ -61,10 +63,13 @@ const usualBatch = 256;
 
 const casesPerPause = 16;
 
-interface Judged {
+/** Batches that the machine has been given: enough that a case which takes long keeps it from nothing else. */
+const mostUnderWay = 4;
+
+interface UnderWay {
   readonly batch: readonly Planned[];
-  /** What was seen of each. */
-  readonly seen: readonly (readonly Sight[])[];
+  /** What will have been seen of each. */
+  readonly running: Promise<readonly (readonly Sight[])[]>;
 }
 
 /**
@@ -123,19 +128,21 @@ class Runner {
 
   async run(): Promise<ConformResult> {
     const start = Date.now();
-    let batch = await this.#prepare();
-    let before: Judged = { batch: [], seen: [] };
-    while (batch.length > 0) {
-      // While the machine works on one batch, the one before is judged and the next is made.
-      const running = this.#target.run(batch.map(({ script }) => script));
-      // It is waited for below; until then its failure is nobody's.
-      running.catch(() => {});
-      await this.#judge(before);
-      const next = await this.#prepare();
-      before = { batch, seen: await running };
-      batch = next;
+    const underWay: UnderWay[] = [];
+    // While the machine works on some batches, others are judged and made.
+    for (;;) {
+      const batch = await this.#prepare();
+      if (batch.length > 0) {
+        const running = this.#target.run(batch.map(({ script }) => script));
+        // It is waited for below; until then its failure is nobody's.
+        running.catch(() => {});
+        underWay.push({ batch, running });
+        if (underWay.length < mostUnderWay) continue;
+      }
+      const first = underWay.shift();
+      if (first === undefined) break;
+      await this.#judge(first.batch, await first.running);
     }
-    await this.#judge(before);
     const seconds = (Date.now() - start) / 1000;
     const aborted = this.#taken < this.#total;
     const unexplained = await this.#explainUnexplained();
@@ -166,8 +173,7 @@ class Runner {
     };
   }
 
-  async #judge({ batch, seen }: Judged): Promise<void> {
-    if (batch.length === 0) return;
+  async #judge(batch: readonly Planned[], seen: readonly (readonly Sight[])[]): Promise<void> {
     for (const [i, one] of batch.entries()) {
       this.#tally.judge(one, seen[i] ?? []);
       if (i % casesPerPause === 0) await this.#options.pause?.();
@@ -240,12 +246,13 @@ class Runner {
 
   async #explainUnexplained(): Promise<Unexplained[]> {
     const found = new Map<string, Unexplained & { readonly also: string[] }>();
+    const { tries } = this.#options;
     for (const record of this.#tally.unexplained) {
       if (this.#aborted) break;
       // Once more, without the local APICs if it shows without them.
       const [plain] = await this.#disagree([record], false);
       const apics = plain !== true;
-      const smallest = await shrinkCase(record, (some) => this.#disagree(some, apics));
+      const smallest = await shrinkCase(record, (some) => this.#disagree(some, apics), tries);
       const same = JSON.stringify([smallest["setup"], smallest["steps"], apics]);
       const known = found.get(same);
       if (known !== undefined) known.also.push(record.id);
@@ -300,7 +307,7 @@ class Runner {
             return recording !== undefined && shows(recording);
           }),
         );
-      const smallest = await shrinkCase(seen.smallest, still);
+      const smallest = await shrinkCase(seen.smallest, still, this.#options.tries);
       // The machine has the last word: what it has not been asked is not told.
       const [disagrees] = await this.#disagree([smallest], false);
       found.push(await this.#describeOne(flag, seen.cases, disagrees === true ? seen.smallest : smallest));

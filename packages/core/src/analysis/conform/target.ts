@@ -14,7 +14,7 @@ export interface Target {
   /** What the machine cannot be brought to show, so that no attempt is made; undefined if the script can be run. */
   refusal(script: Script): string | undefined;
   /**
-   * Runs scripts one after another, each from a unit as it is after reset.
+   * Runs scripts, each from a unit as it is after reset. May be asked for more before it is done.
    * @returns what was seen, by script and scene.
    * @throws InputError when the machine dies, hangs, or answers what is no answer.
    */
