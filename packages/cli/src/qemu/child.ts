@@ -8,9 +8,15 @@ import { killGroup, whyNot } from "./version.ts";
 const lastLines = 400;
 const firstSocket = 3;
 
+/** Shell that becomes the program of its arguments; before that it leaves behind who kills both once its input ends. */
+function watched(sockets: number): string {
+  const closed = Array.from({ length: sockets }, (_, i) => `${firstSocket + i}<&-`).join(" ");
+  return `exec 9<&0 </dev/null; (exec ${closed}; read -r _ <&9; kill -s KILL 0) & exec 9<&-; exec "$@"`;
+}
+
 /**
- * A process that does not outlive this one. It is killed when this one ends by itself or by a signal that it sees; for the
- * others a small shell waits beside it, whose standard input ends when this process does.
+ * A process that does not outlive this one. It is killed when this one ends by itself or by a signal that it sees; for
+ * the others a shell waits beside it, in its group, for the end of a standard input whose other end is here.
  */
 export class Child {
   readonly log: LogFile;
@@ -18,7 +24,6 @@ export class Child {
   readonly sockets: readonly Duplex[];
   readonly #name: string;
   readonly #process: ChildProcess;
-  readonly #watcher: ChildProcess | undefined;
   readonly #onEnd: (reason: InputError) => void;
   #stopped = false;
   #remembered = "";
@@ -41,8 +46,8 @@ export class Child {
     this.log = new LogFile();
     const { descriptor } = this.log;
     const pipes = Array.from({ length: options.sockets }, () => "pipe" as const);
-    this.#process = spawn(path, args, {
-      stdio: ["ignore", descriptor, descriptor, ...pipes],
+    this.#process = spawn("/bin/sh", ["-c", watched(options.sockets), "sh", path, ...args], {
+      stdio: ["pipe", descriptor, descriptor, ...pipes],
       // Ctrl-C on a terminal goes to every process of the group; this one shall end by our hand.
       detached: true,
     });
@@ -53,22 +58,10 @@ export class Child {
     this.#process.once("exit", (status, signal) => {
       this.#ended(signal === null ? `ended with status ${status}` : `ended by ${signal}`);
     });
+    // Nothing is ever written to it, and nobody waits for it.
+    this.#process.stdin?.on("error", () => {});
+    (this.#process.stdin as { unref?: () => void } | null)?.unref?.();
     process.on("exit", this.stop);
-    this.#watcher = this.#watch();
-  }
-
-  #watch(): ChildProcess | undefined {
-    const { pid } = this.#process;
-    if (pid === undefined) return undefined;
-    const watcher = spawn("/bin/sh", ["-c", 'read -r _; kill -s KILL -- "-$1"', "sh", String(pid)], {
-      stdio: ["pipe", "ignore", "ignore"],
-      detached: true,
-    });
-    watcher.on("error", () => {});
-    watcher.stdin?.on("error", () => {});
-    watcher.unref();
-    (watcher.stdin as unknown as { unref?: () => void }).unref?.();
-    return watcher;
   }
 
   /** Keeps lines of the log that are no trace, to quote the last one if the process ends. */
@@ -82,7 +75,7 @@ export class Child {
     this.#stopped = true;
     process.off("exit", this.stop);
     killGroup(this.#process);
-    if (this.#watcher !== undefined) killGroup(this.#watcher);
+    this.#process.stdin?.destroy();
     for (const socket of this.sockets) socket?.destroy();
     this.log.close();
   };
