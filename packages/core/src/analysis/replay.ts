@@ -1,10 +1,10 @@
 import { QemuTraceReader, type TraceHandler, type Vendor } from "../evidence/qemu-trace/index.ts";
 import { InputError } from "../evidence/input-error.ts";
-import { amdviProfileNamed, profileNames, vtdProfileNamed } from "../hardware/profile.ts";
 import type { FollowChoice } from "./path.ts";
 import type { ReplayResult } from "./replay-result.ts";
 import { AmdviReplay } from "./replay-amdvi.ts";
 import { VtdReplay } from "./replay-vtd.ts";
+import { checkProfileName, startWithProfile } from "./trace-profile.ts";
 import type { ReplayContext, UnitReplay } from "./unit-replay.ts";
 
 export interface ReplayOptions {
@@ -24,10 +24,7 @@ export class Replay {
 
   /** @throws InputError when there is no profile of the name. */
   constructor(options: ReplayOptions = {}) {
-    const { profile } = options;
-    if (profile !== undefined && !profileNames.includes(profile)) {
-      throw new InputError(`profile "${profile}": expected one of ${profileNames.join(", ")}`);
-    }
+    checkProfileName(options.profile);
     this.#options = options;
     this.#reader = new QemuTraceReader((vendor) => this.#start(vendor));
   }
@@ -78,36 +75,17 @@ export class Replay {
   }
 
   #start(vendor: Vendor): TraceHandler {
-    const name = this.#options.profile ?? `${units[vendor].profiles}-qemu`;
-    const context = {
-      skip: (reason: string, line: number) => this.#reader.skip(reason, line),
+    const context: ReplayContext = {
+      skip: (reason, line) => this.#reader.skip(reason, line),
       follow: this.#options.follow,
     };
-    const unit = startUnit(vendor, name, context);
-    if (unit === undefined) {
-      throw new InputError(
-        `profile "${name}" is not for the unit of this trace, ${units[vendor].title}: expected one of ` +
-          profileNames.filter((other) => other.startsWith(units[vendor].profiles)).join(", "),
-      );
-    }
+    const unit = startWithProfile<UnitReplay>(vendor, this.#options.profile, "qemu", {
+      intel: (profile) => new VtdReplay(profile, context),
+      amd: (profile) => new AmdviReplay(profile, context),
+    });
     this.#unit = unit;
     return unit;
   }
-}
-
-/** By vendor: what its unit is called, and what the names of its profiles begin with. */
-const units = {
-  intel: { title: "VT-d", profiles: "vtd" },
-  amd: { title: "AMD-Vi", profiles: "amdvi" },
-} as const;
-
-function startUnit(vendor: Vendor, name: string, context: ReplayContext): UnitReplay | undefined {
-  if (vendor === "intel") {
-    const profile = vtdProfileNamed(name);
-    return profile === undefined ? undefined : new VtdReplay(profile, context);
-  }
-  const profile = amdviProfileNamed(name);
-  return profile === undefined ? undefined : new AmdviReplay(profile, context);
 }
 
 function notFound(follow: FollowChoice, requests: number): string {

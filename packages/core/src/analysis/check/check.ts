@@ -1,10 +1,10 @@
 import { InputError } from "../../evidence/input-error.ts";
 import { QemuTraceReader, type Vendor } from "../../evidence/qemu-trace/index.ts";
-import { amdviProfileNamed, profileNames, vtdProfileNamed } from "../../hardware/profile.ts";
 import { AmdviCheck } from "./check-amdvi.ts";
 import { VtdCheck } from "./check-vtd.ts";
 import { HazardList } from "./hazard-list.ts";
 import type { CheckResult } from "./hazard.ts";
+import { checkProfileName, startWithProfile } from "../trace-profile.ts";
 import type { CheckContext, TraceCheck } from "./trace-check.ts";
 
 export interface CheckOptions {
@@ -25,9 +25,7 @@ export class Check {
   /** @throws InputError when there is no profile of the name. */
   constructor(options: CheckOptions = {}) {
     const { profile } = options;
-    if (profile !== undefined && !profileNames.includes(profile)) {
-      throw new InputError(`profile "${profile}": expected one of ${profileNames.join(", ")}`);
-    }
+    checkProfileName(profile);
     this.#profile = profile;
     this.#reader = new QemuTraceReader((vendor) => this.#start(vendor));
   }
@@ -70,33 +68,15 @@ export class Check {
   }
 
   #start(vendor: Vendor): TraceCheck {
-    const name = this.#profile ?? `${units[vendor].profiles}-strict`;
-    const unit = startCheck(vendor, name, {
+    const context: CheckContext = {
       hazards: this.#hazards,
       skip: (reason, line) => this.#reader.skip(reason, line),
+    };
+    const unit = startWithProfile<TraceCheck>(vendor, this.#profile, "strict", {
+      intel: (profile) => new VtdCheck(profile, context),
+      amd: (profile) => new AmdviCheck(profile, context),
     });
-    if (unit === undefined) {
-      throw new InputError(
-        `profile "${name}" is not for the unit of this trace, ${units[vendor].title}: expected one of ` +
-          profileNames.filter((other) => other.startsWith(units[vendor].profiles)).join(", "),
-      );
-    }
     this.#unit = unit;
     return unit;
   }
-}
-
-/** By vendor: what its unit is called, and what the names of its profiles begin with. */
-const units = {
-  intel: { title: "VT-d", profiles: "vtd" },
-  amd: { title: "AMD-Vi", profiles: "amdvi" },
-} as const;
-
-function startCheck(vendor: Vendor, name: string, context: CheckContext): TraceCheck | undefined {
-  if (vendor === "intel") {
-    const profile = vtdProfileNamed(name);
-    return profile === undefined ? undefined : new VtdCheck(profile, context);
-  }
-  const profile = amdviProfileNamed(name);
-  return profile === undefined ? undefined : new AmdviCheck(profile, context);
 }
