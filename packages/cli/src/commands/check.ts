@@ -4,9 +4,8 @@ import { reportCheck, sarifFindings, sarifRemarks } from "../check-report.ts";
 import { reasonOf } from "../input.ts";
 import { type Io, exitStatus } from "../io.ts";
 import { paintFor, writeJson } from "../output.ts";
-import { Progress } from "../progress.ts";
 import { sarifLog } from "../sarif.ts";
-import { traceChunks } from "../sources/trace-file.ts";
+import { readTrace } from "../sources/read-trace.ts";
 
 export interface CheckFlags {
   readonly profile?: string;
@@ -24,29 +23,11 @@ export async function check(trace: string, flags: CheckFlags, io: Io): Promise<n
   if (flags.sarif === "-" && flags.json === true) {
     throw new InputError("--sarif - with --json: both would write to standard output; name a file for one");
   }
-  const result = await checked(trace, flags.profile, io);
+  const result = await readTrace(new Check({ profile: flags.profile }), trace, io);
   if (flags.sarif !== undefined) writeSarif(flags.sarif, trace, result, io);
   if (flags.json === true) writeJson(io, "check", result);
   else if (flags.sarif !== "-") io.stdout.write(reportCheck(result, paintFor(io.stdout, io.env)));
   return result.hazardCount > 0 ? exitStatus.findings : exitStatus.clean;
-}
-
-async function checked(trace: string, profile: string | undefined, io: Io): Promise<CheckResult> {
-  const run = new Check({ profile });
-  const progress = new Progress(io.stderr);
-  try {
-    for await (const chunk of traceChunks(trace, io.stdin)) {
-      run.feed(chunk);
-      progress.show(() => `${run.lines.toLocaleString("en")} lines`);
-    }
-    return run.finish();
-  } catch (error) {
-    const name = trace === "-" ? "standard input" : trace;
-    if (!(error instanceof InputError) || error.message.startsWith(name)) throw error;
-    throw new InputError(`${name}: ${error.message}`);
-  } finally {
-    progress.clear();
-  }
 }
 
 function writeSarif(path: string, trace: string, result: CheckResult, io: Io): void {

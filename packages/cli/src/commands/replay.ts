@@ -1,9 +1,8 @@
 import { type FollowChoice, InputError, Replay, type ReplayResult } from "@intremap/core";
 import { type Io, exitStatus } from "../io.ts";
 import { paintFor, writeJson } from "../output.ts";
-import { Progress } from "../progress.ts";
 import { reportReplay } from "../replay-report.ts";
-import { traceChunks } from "../sources/trace-file.ts";
+import { readTrace } from "../sources/read-trace.ts";
 
 export interface ReplayFlags {
   readonly profile?: string;
@@ -19,21 +18,7 @@ export interface ReplayFlags {
  */
 export async function replay(trace: string, flags: ReplayFlags, io: Io): Promise<number> {
   const run = new Replay({ profile: flags.profile, follow: followChoice(flags.follow) });
-  const progress = new Progress(io.stderr);
-  let result: ReplayResult;
-  try {
-    for await (const chunk of traceChunks(trace, io.stdin)) {
-      run.feed(chunk);
-      progress.show(() => `${run.lines.toLocaleString("en")} lines`);
-    }
-    result = run.finish();
-  } catch (error) {
-    const name = trace === "-" ? "standard input" : trace;
-    if (!(error instanceof InputError) || error.message.startsWith(name)) throw error;
-    throw new InputError(`${name}: ${error.message}`);
-  } finally {
-    progress.clear();
-  }
+  const result = await readTrace(run, trace, io);
   if (flags.json === true) writeJson(io, "replay", plain(result));
   else io.stdout.write(reportReplay(result, paintFor(io.stdout, io.env)));
   return result.disagreedCount > 0 ? exitStatus.findings : exitStatus.clean;
