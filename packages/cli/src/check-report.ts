@@ -1,8 +1,8 @@
 import { type CheckResult, type Hazard, hex, printRequester, ruleOf } from "@intremap/core";
-import { type Paint, wrap } from "./output.ts";
+import { type Paint, wrap, count, unitNames } from "./output.ts";
+import { reportPassedOver } from "./passed-over.ts";
 import type { SarifFinding, SarifRemark } from "./sarif.ts";
 
-const vendorNames = { intel: "VT-d", amd: "AMD-Vi" } as const;
 const shownHazards = 50;
 
 /** What `check` prints for people. */
@@ -12,7 +12,7 @@ export function reportCheck(result: CheckResult, paint: Paint): string {
     hazardCount === 0
       ? paint("green", "no hazard")
       : paint("red", hazardCount === 1 ? "1 hazard" : `${count(hazardCount)} hazards`);
-  const parts = [`${vendorNames[vendor]}, ${count(lines)} lines, profile ${profile}\n${verdict}\n`];
+  const parts = [`${unitNames[vendor]}, ${count(lines)} lines, profile ${profile}\n${verdict}\n`];
   for (const hazard of hazards.slice(0, shownHazards)) parts.push(one(hazard, paint));
   const rest = hazardCount - Math.min(hazards.length, shownHazards);
   if (rest > 0) parts.push(`and ${count(rest)} more\n`);
@@ -43,17 +43,7 @@ function subject({ index, requester }: Hazard): string {
 
 function remarks({ notChecked, skipped, ignored }: CheckResult, paint: Paint): string {
   const lines = notChecked.map((entry) => `${paint("yellow", "not checked")} ${remarkOf(entry)}\n`);
-  for (const [reason, { count: times, line }] of Object.entries(skipped)) {
-    lines.push(`${paint("yellow", "skipped")} ${lineCount(times)}, the first is line ${line}: ${reason}\n`);
-  }
-  const events = Object.values(ignored);
-  if (events.length > 0) {
-    const total = events.reduce((sum, times) => sum + times, 0);
-    lines.push(
-      paint("dim", `ignored ${lineCount(total)} of ${events.length} events that check has no use for`) + "\n",
-    );
-  }
-  return lines.join("");
+  return lines.join("") + reportPassedOver({ skipped, ignored }, "check", paint);
 }
 
 function remarkOf({ rule, why, count: times }: CheckResult["notChecked"][number]): string {
@@ -88,12 +78,4 @@ export function sarifRemarks(result: CheckResult): SarifRemark[] {
     })),
     ...(left > 0 ? [{ rule: null, text: `${count(left)} more hazards than are listed` }] : []),
   ];
-}
-
-function lineCount(number: number): string {
-  return number === 1 ? "1 line" : `${count(number)} lines`;
-}
-
-function count(number: number): string {
-  return number.toLocaleString("en");
 }

@@ -1,7 +1,5 @@
 import type { ConformResult, Unexplained } from "@intremap/core";
-import { type Paint, table, wrap } from "./output.ts";
-
-const vendorNames = { intel: "VT-d", amd: "AMD-Vi" } as const;
+import { type Paint, table, wrap, count, unitNames } from "./output.ts";
 
 /** What `conform` prints for people. */
 export function reportConform(results: readonly ConformResult[], paint: Paint): string {
@@ -21,7 +19,7 @@ function one(result: ConformResult, paint: Paint): string {
     ...(generated > 0 ? [`${count(generated)} generated, seed ${seed}`] : []),
   ];
   const parts = [
-    `${vendorNames[vendor]}, ${target}, profile ${profile}, ${count(cases)} cases (${from.join("; ")})\n` +
+    `${unitNames[vendor]}, ${target}, profile ${profile}, ${count(cases)} cases (${from.join("; ")})\n` +
       `${paint("bold", `${count(compared)} cases on both`)}: ${counts.join(", ")}\n` +
       paint(
         "dim",
@@ -68,8 +66,4 @@ function remarks({ modelOnly, modelFailed, notCompared }: ConformResult, paint: 
 
 function rows(counts: Readonly<Record<string, number>>): [string, number][] {
   return Object.entries(counts).sort(([, a], [, b]) => b - a);
-}
-
-function count(number: number): string {
-  return number.toLocaleString("en");
 }

@@ -46,3 +46,11 @@ export function wrap(text: string, indent: string, width = 100): string {
   lines.push(line);
   return lines.join(`\n${indent}`);
 }
+
+/** What each vendor's remapping unit is called. */
+export const unitNames = { intel: "VT-d", amd: "AMD-Vi" } as const;
+
+/** A number with its thousands apart. */
+export function count(number: number): string {
+  return number.toLocaleString("en");
+}

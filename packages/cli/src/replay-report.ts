@@ -1,7 +1,7 @@
 import { type Path, type ReplayResult, type Row, type Unchecked, hex, msiSpec } from "@intremap/core";
-import { type Paint, type Style, table } from "./output.ts";
+import { type Paint, type Style, table, count, unitNames } from "./output.ts";
+import { reportPassedOver } from "./passed-over.ts";
 
-const vendorNames = { intel: "VT-d", amd: "AMD-Vi" } as const;
 const shownDisagreements = 20;
 const shownNumbers = 8;
 
@@ -35,7 +35,7 @@ function summary(result: ReplayResult, paint: Paint): string {
     ...(open > 0 ? [paint("yellow", `${count(open)} not compared`)] : []),
   ];
   return (
-    `${vendorNames[result.vendor]}, ${count(result.lines)} lines, profile ${result.profile}\n` +
+    `${unitNames[result.vendor]}, ${count(result.lines)} lines, profile ${result.profile}\n` +
     `${paint("bold", `${count(requests)} interrupt requests`)}: ${counts.join(", ")}\n`
   );
 }
@@ -80,18 +80,7 @@ function remarks({ notChecked, skipped, ignored }: ReplayResult, paint: Paint): 
     ([what, times]) =>
       `${paint("yellow", "not checked")} ${count(times)} × ${uncheckedTexts[what as Unchecked]}\n`,
   );
-  for (const [reason, { count: times, line }] of Object.entries(skipped)) {
-    lines.push(`${paint("yellow", "skipped")} ${lineCount(times)}, the first is line ${line}: ${reason}\n`);
-  }
-  const events = Object.values(ignored);
-  if (events.length > 0) {
-    const total = events.reduce((sum, times) => sum + times, 0);
-    lines.push(
-      paint("dim", `ignored ${lineCount(total)} of ${events.length} events that replay has no use for`) +
-        "\n",
-    );
-  }
-  return lines.join("");
+  return lines.join("") + reportPassedOver({ skipped, ignored }, "replay", paint);
 }
 
 const verdictStyles: Readonly<Record<Path["steps"][number]["verdict"], Style>> = {
@@ -165,12 +154,4 @@ function fields(rows: readonly Row[]): string {
 function list(numbers: readonly number[]): string {
   const shown = numbers.slice(0, shownNumbers).join(",");
   return numbers.length > shownNumbers ? `${shown},… (${numbers.length})` : shown || "-";
-}
-
-function lineCount(number: number): string {
-  return number === 1 ? "1 line" : `${count(number)} lines`;
-}
-
-function count(number: number): string {
-  return number.toLocaleString("en");
 }

@@ -6,7 +6,7 @@ import { reportConform } from "../conform-report.ts";
 import type { TaskProgress } from "../conform-task.ts";
 import { reasonOf } from "../input.ts";
 import { type Io, exitStatus } from "../io.ts";
-import { paintFor, writeJson } from "../output.ts";
+import { count, paintFor, writeJson } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { corpusFiles } from "../sources/corpus-files.ts";
 
@@ -107,8 +107,4 @@ function asJson(results: readonly ConformResult[]): object {
     modelFailed: results.flatMap(({ modelFailed }) => modelFailed),
     runs: results.map(({ known: _known, unexplained: _unexplained, modelFailed: _failed, ...run }) => run),
   };
-}
-
-function count(number: number): string {
-  return number.toLocaleString("en");
 }

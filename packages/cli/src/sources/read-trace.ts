@@ -1,5 +1,6 @@
 import { InputError } from "@intremap/core";
 import type { Io } from "../io.ts";
+import { count } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { traceChunks } from "./trace-file.ts";
 
@@ -20,7 +21,7 @@ export async function readTrace<T>(reader: TraceReader<T>, trace: string, io: Io
   try {
     for await (const chunk of traceChunks(trace, io.stdin)) {
       reader.feed(chunk);
-      progress.show(() => `${reader.lines.toLocaleString("en")} lines`);
+      progress.show(() => `${count(reader.lines)} lines`);
     }
     return reader.finish();
   } catch (error) {
