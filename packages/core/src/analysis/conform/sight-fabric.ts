@@ -1,5 +1,6 @@
 import { DeliveryMode, type InterruptFabric } from "../../hardware/delivery.ts";
 import { ApicFabric } from "../../hardware/lapic/fabric.ts";
+import { qemuApics } from "../../hardware/lapic/profile.ts";
 import { hasVector, strideShift, word } from "../../hardware/lapic/state.ts";
 import { MessageComposer } from "../message-composer.ts";
 import type { Handed, Sent } from "./sight.ts";
@@ -71,14 +72,7 @@ export class SightFabric implements InterruptFabric {
 function emulatedApics(processors: number): ApicFabric {
   return new ApicFabric(
     Array.from({ length: processors }, (_, id) => id),
-    {
-      lowestPriority: "first",
-      acceptIllegalVectors: true,
-      ignoreRedirectionHint: true,
-      acceptWhileDisabled: true,
-      logicalBroadcastMatched: true,
-      extIntRequests: true,
-    },
+    qemuApics,
   );
 }
 

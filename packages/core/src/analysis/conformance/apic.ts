@@ -1,3 +1,4 @@
+import { qemuApics } from "../../hardware/lapic/profile.ts";
 import { type ApicRegisterName, apicRegisters, interruptCommand } from "../../spec/apic/local-apic.ts";
 import type { FabricOptions } from "../../hardware/lapic/fabric.ts";
 import { ApicBench } from "./apic-bench.ts";
@@ -59,17 +60,7 @@ const apicState = record(
 const profiles = new Map<string, FabricOptions>([
   ["apic-strict", {}],
   ["apic-kvm", { lowestPriority: "vector-hash", acceptIllegalVectors: true, narrowBroadcast: true }],
-  [
-    "apic-qemu",
-    {
-      lowestPriority: "first",
-      acceptIllegalVectors: true,
-      ignoreRedirectionHint: true,
-      acceptWhileDisabled: true,
-      logicalBroadcastMatched: true,
-      extIntRequests: true,
-    },
-  ],
+  ["apic-qemu", qemuApics],
 ]);
 
 /** Cases of local APICs: acceptance, priorities, destinations, interprocessor interrupts. */
