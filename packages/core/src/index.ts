@@ -62,10 +62,56 @@ export { ShapeError } from "./spec/shape.ts";
 // Readers of what real machines leave behind.
 export * from "./evidence/byte-source.ts";
 export * from "./evidence/dmar.ts";
+export type { Message as HostMessage, MsiState, MsixState, PciDevice } from "./evidence/host/device.ts";
+export { HostDraft } from "./evidence/host/draft.ts";
+export type * from "./evidence/host/fact.ts";
+export type * from "./evidence/host/files.ts";
+export type * from "./evidence/host/interrupt.ts";
+export { readHostFiles } from "./evidence/host/read-files.ts";
+export { readPastedHost } from "./evidence/host/read-pasted.ts";
+export { settleHost } from "./evidence/host/settle.ts";
+export { TraceHost } from "./evidence/host/trace-host.ts";
+export type * from "./evidence/host/processor.ts";
+export type * from "./evidence/host/state.ts";
+export type * from "./evidence/host/system.ts";
+export type * from "./evidence/host/unit.ts";
+export type {
+  AvicPosting,
+  BypassProducer,
+  Irqfd,
+  PostedDescriptor as HostDescriptor,
+  Vcpu,
+  VirtualMachine,
+} from "./evidence/host/virtual-machine.ts";
 export { InputError } from "./evidence/input-error.ts";
+export * from "./evidence/kernel/elf-core.ts";
+export type * from "./evidence/kernel/kernel.ts";
+export * from "./evidence/kernel/memory.ts";
+export * from "./evidence/kernel/open-kernel.ts";
+export type { Inflate, PageCodecs } from "./evidence/kernel/kdump-core.ts";
+export { openPhysicalMemory } from "./evidence/kernel/open-physical.ts";
+export type * from "./evidence/kernel/physical-memory.ts";
+export { walkKernel } from "./evidence/kernel/walk.ts";
+export { walkKernelLog } from "./evidence/kernel/kernel-log.ts";
+export { walkKvm } from "./evidence/kernel/walk-kvm.ts";
 export * from "./evidence/ivrs.ts";
 
 // Questions asked of them.
+export {
+  type AuditChecked,
+  type AuditFinding,
+  type AuditNotChecked,
+  type AuditResult,
+  audit,
+  reaches as reachesSeverity,
+} from "./analysis/audit/audit.ts";
+export {
+  type AuditCheck,
+  type Evidence as AuditEvidence,
+  type Severity,
+  severities,
+} from "./analysis/audit/check.ts";
+export { auditChecks } from "./analysis/audit/checks.ts";
 export { Check, type CheckOptions } from "./analysis/check/check.ts";
 export { type CheckResult, type Hazard, type NotChecked, hazardLimit } from "./analysis/check/hazard.ts";
 export type { CorpusFile } from "./analysis/conform/corpus.ts";
@@ -79,7 +125,17 @@ export type { Target } from "./analysis/conform/target.ts";
 export * from "./analysis/decode.ts";
 export * from "./analysis/decode-table.ts";
 export * from "./analysis/explain.ts";
-export type { FollowChoice, Path } from "./analysis/path.ts";
+export { HostLinks } from "./analysis/host/links.ts";
+export type * from "./analysis/map/budgets.ts";
+export { type HostMap, mapOf } from "./analysis/map/map.ts";
+export type { MapRow } from "./analysis/map/row.ts";
+export { type Metric, metricsOf } from "./analysis/metrics.ts";
+export { follow } from "./analysis/follow/follow.ts";
+export type { FollowOutcome, FollowStep, FollowedInterrupt, Following } from "./analysis/follow/following.ts";
+export type { HostDecision, Way } from "./analysis/follow/host-decision.ts";
+export type { Condition } from "./analysis/follow/posting-conditions.ts";
+export type { FollowedVcpu, Poster } from "./analysis/follow/vcpu.ts";
+export type { FollowChoice, Path, UnitDecision } from "./analysis/path.ts";
 export { Replay, type ReplayOptions } from "./analysis/replay.ts";
 export type { Disagreement, ReplayResult, Unchecked } from "./analysis/replay-result.ts";
 export type { Protocol, Removable, Size } from "./analysis/verify/protocol.ts";

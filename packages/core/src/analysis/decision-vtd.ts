@@ -1,26 +1,27 @@
 import * as irte from "../spec/accessors/irte-remapped.ts";
 import * as requestAddress from "../spec/accessors/msi-remappable-address.ts";
 import * as requestData from "../spec/accessors/msi-remappable-data.ts";
-import { hex } from "../spec/codec.ts";
+import { decode, fromWords, hex } from "../spec/codec.ts";
+import { irtePosted } from "../spec/vtd/irte.ts";
 import type { StepDeclaration } from "./decision.ts";
 import { hexByte, printRequester } from "../spec/requester.ts";
 
-/** What the ten steps look at. */
+/** What the ten steps look at; null where it is not known. */
 export interface VtdDecisionFacts {
-  readonly remappingEnabled: boolean;
-  readonly eime: boolean;
-  readonly compatibilityEnabled: boolean;
+  readonly remappingEnabled: boolean | null;
+  readonly eime: boolean | null;
+  readonly compatibilityEnabled: boolean | null;
   /** ECAP.IRREQ and ECAP.EIMER. */
-  readonly remappingRequired: boolean;
-  readonly eimRequired: boolean;
+  readonly remappingRequired: boolean | null;
+  readonly eimRequired: boolean | null;
   /** int32. */
   readonly address: number;
   readonly data: number;
   /** -1 if unknown. */
   readonly requester: number;
   /** Of the table. */
-  readonly entries: number;
-  /** Null if the trace does not tell where the table lies. */
+  readonly entries: number | null;
+  /** Null if it is not known where the table lies. */
   readonly entryAddress: bigint | null;
   /** The entry's words, and whether they came from the unit's cache; undefined if none was read. */
   readonly entry: Int32Array | undefined;
@@ -28,6 +29,17 @@ export interface VtdDecisionFacts {
   /** What left the unit, as text. */
   readonly result: string;
 }
+
+/** Where the ten steps read what they look at. */
+export type VtdReading =
+  | "status"
+  | "capability"
+  | "extendedCapability"
+  | "tableAddress"
+  | "message"
+  | "table"
+  | "requester"
+  | "descriptor";
 
 const remappable = (facts: VtdDecisionFacts): boolean => requestAddress.format(facts.address) === 1;
 
@@ -38,21 +50,24 @@ export function requestIndex(address: number, data: number): number {
 }
 
 /** The ten steps of the decision on a request (VT-d 5.10 §5.1.4), in their order. */
-export const vtdSteps: readonly StepDeclaration<VtdDecisionFacts>[] = [
+export const vtdSteps: readonly StepDeclaration<VtdDecisionFacts, VtdReading>[] = [
   {
     title: "remapping is on",
     rule: "vtd.ir.remapping-required",
+    reads: ["status", "extendedCapability"],
     passes: ["vtd.ir.pass-through"],
     detail: (f) => `GSTS.IRES=${bit(f.remappingEnabled)}, ECAP.IRREQ=${bit(f.remappingRequired)}`,
   },
   {
     title: "extended interrupt mode where it is required",
     rule: "vtd.ir.eim-required",
+    reads: ["extendedCapability", "tableAddress"],
     detail: (f) => `ECAP.EIMER=${bit(f.eimRequired)}, IRTA.EIME=${bit(f.eime)}`,
   },
   {
     title: "the request's format",
     rule: "vtd.ir.compatibility-blocked",
+    reads: ["message"],
     passes: ["vtd.ir.compatibility-pass", "qemu.vtd.compatibility-passes"],
     detail: (f) =>
       remappable(f)
@@ -62,6 +77,7 @@ export const vtdSteps: readonly StepDeclaration<VtdDecisionFacts>[] = [
   {
     title: "reserved fields of the request",
     rule: "vtd.ir.request-reserved",
+    reads: ["message"],
     detail: (f) =>
       requestAddress.shv(f.address) === 1
         ? `SHV=1, data bits 31:16 are ${hex((f.data >>> 16) & 0xffff)}`
@@ -70,17 +86,19 @@ export const vtdSteps: readonly StepDeclaration<VtdDecisionFacts>[] = [
   {
     title: "the index lies in the table",
     rule: "vtd.ir.index-out-of-range",
+    reads: ["message", "tableAddress"],
     detail: (f) => {
       const handle = requestAddress.handle(f.address);
       const index = requestIndex(f.address, f.data);
       const sum =
         requestAddress.shv(f.address) === 1 ? ` = handle ${handle} + subhandle ${index - handle}` : "";
-      return `index ${index}${sum}, ${f.entries} entries`;
+      return `index ${index}${sum}, ${f.entries ?? "?"} entries`;
     },
   },
   {
     title: "the entry is read",
     rule: "vtd.ir.table-access",
+    reads: ["table"],
     detail: (f) => {
       if (f.cached) return "held in the interrupt-entry cache";
       return f.entryAddress === null ? "128 bits" : `128 bits at ${hex(f.entryAddress)}`;
@@ -89,11 +107,13 @@ export const vtdSteps: readonly StepDeclaration<VtdDecisionFacts>[] = [
   {
     title: "the entry is present",
     rule: "vtd.ir.not-present",
+    reads: ["table"],
     detail: ({ entry }) => (entry === undefined ? "" : `P=${irte.p(entry, 0)}, FPD=${irte.fpd(entry, 0)}`),
   },
   {
     title: "source-id verification",
     rule: "vtd.ir.sid-mismatch",
+    reads: ["table", "requester"],
     exempt: ({ entry, requester }) => {
       if (entry === undefined || irte.svt(entry, 0) === 0) return "does not apply";
       return requester < 0 ? "not checked" : undefined;
@@ -103,18 +123,25 @@ export const vtdSteps: readonly StepDeclaration<VtdDecisionFacts>[] = [
   {
     title: "reserved fields of the entry",
     rule: "vtd.ir.entry-reserved",
+    reads: ["table", "tableAddress", "capability"],
     blocks: ["vtd.post.descriptor-access", "vtd.post.descriptor-reserved"],
-    detail: ({ entry, eime }) =>
-      entry === undefined
-        ? ""
-        : `IM=${irte.im(entry, 0)}, DLM=${irte.dlm(entry, 0)}, DST=${hex(irte.dst(entry, 0) >>> 0)} with EIME=${bit(eime)}`,
+    detail: ({ entry, eime }) => (entry === undefined ? "" : formatDetail(entry, eime)),
   },
   {
     title: "the interrupt is delivered",
     rule: "vtd.ir.remap",
+    reads: ["table"],
     detail: (f) => f.result,
   },
 ];
+
+function formatDetail(entry: Int32Array, eime: boolean | null): string {
+  if (irte.im(entry, 0) === 1) {
+    const { vv, pda } = decode(irtePosted, fromWords(entry, 0, 128));
+    return `IM=1, VV=${hex(vv)}, PDA=${hex(pda)}`;
+  }
+  return `IM=0, DLM=${irte.dlm(entry, 0)}, DST=${hex(irte.dst(entry, 0) >>> 0)} with EIME=${bit(eime)}`;
+}
 
 function sourceDetail(entry: Int32Array, requester: number): string {
   const svt = irte.svt(entry, 0);
@@ -132,6 +159,7 @@ function sourceDetail(entry: Int32Array, requester: number): string {
   }
 }
 
-function bit(value: boolean): string {
+function bit(value: boolean | null): string {
+  if (value === null) return "?";
   return value ? "1" : "0";
 }

@@ -101,6 +101,11 @@ class Reader {
 
 /** Explains whatever messages, rows and pairs about interrupt remapping a text holds; the rest of it is passed over. */
 export function explainText(text: string): Explanation {
+  return explainRecords(readLog(text));
+}
+
+/** Explains records of one text, in its order. */
+export function explainRecords(records: Iterable<LogRecord>): Explanation {
   const reader = new Reader();
   const findings: Finding[] = [];
   const remarks: Remark[] = [];
@@ -112,7 +117,7 @@ export function explainText(text: string): Explanation {
       else omitted++;
     }
   };
-  for (const record of readLog(text)) {
+  for (const record of records) {
     understood++;
     const explained = reader.explain(record);
     keep(findings, explained.findings);

@@ -3,31 +3,31 @@ import { irte32, irteGuest, irteRemapped128 } from "../spec/amdvi/irte.ts";
 import { type Row, decode, fromWords, table } from "../spec/codec.ts";
 import { msiAmdData } from "../spec/msi/message.ts";
 import { type AmdviDecisionFacts, amdviSteps } from "./decision-amdvi.ts";
-import { type Ending, narrate } from "./decision.ts";
-import type { VendorPath } from "./path.ts";
+import { type Branch, narrateBranches } from "./decision.ts";
+import type { UnitDecision } from "./path.ts";
 
-/** What an AMD-Vi unit adds to the path of a request. */
-export function amdviPath(
-  facts: AmdviDecisionFacts,
-  ending: Ending,
-): Omit<VendorPath, "requester" | "requesterKnown"> {
+/** The parts of a decision that are told of an AMD-Vi unit; of several branches, the first one's entry and index. */
+export function amdviDecision(
+  branches: readonly Branch<AmdviDecisionFacts>[],
+): Pick<UnitDecision, "decoded" | "index" | "entry" | "steps"> {
+  const { facts } = branches[0]!;
   const { entry, data, index, address } = facts;
   return {
     decoded: [...table(amdviRequestAddress, BigInt(address >>> 0)), ...table(msiAmdData, BigInt(data >>> 0))],
     index: entry === undefined ? null : index,
     entry: entry === undefined ? null : pathEntry(facts, entry),
-    steps: narrate(amdviSteps, facts, ending),
+    steps: narrateBranches(amdviSteps, branches),
   };
 }
 
-function pathEntry(facts: AmdviDecisionFacts, words: Int32Array): VendorPath["entry"] {
-  const width = facts.ga ? 128 : 32;
+function pathEntry(facts: AmdviDecisionFacts, words: Int32Array): UnitDecision["entry"] {
+  const width = facts.ga === false ? 32 : 128;
   const value = fromWords(words, 0, width);
   return {
     address: facts.entryAddress,
     width,
     value,
-    fields: entryTable(value, facts.ga),
+    fields: entryTable(value, width === 128),
     cached: facts.cached,
   };
 }

@@ -8,6 +8,8 @@ export type Verdict =
   | "held"
   /** The trace does not say what the step needs. */
   | "not checked"
+  /** The outcome of the step hangs on something of the host that is not known. */
+  | "not known"
   /** The step is about requests of another kind. */
   | "does not apply"
   | "blocked here"
@@ -43,8 +45,31 @@ export interface PathDelivery {
   readonly level: boolean;
 }
 
-/** One request from the device's write to the local APIC. */
-export interface Path {
+/** What a unit made of one request, told step by step. */
+export interface UnitDecision {
+  readonly request: PathMessage;
+  /** The request's address and data, field by field. */
+  readonly decoded: readonly Row[];
+  /** Index into the table; null where none was computed. */
+  readonly index: number | null;
+  /** The entry that the unit used; `cached`: it came from the unit's cache. */
+  readonly entry: {
+    /** Null if it is not known where the table lies. */
+    readonly address: bigint | null;
+    readonly width: number;
+    readonly value: bigint;
+    readonly fields: readonly Row[];
+    readonly cached: boolean;
+  } | null;
+  readonly steps: readonly Step[];
+  readonly rule: RuleId;
+  /** What left the unit; null if the request was blocked or posted. */
+  readonly message: PathMessage | null;
+  readonly delivery: PathDelivery | null;
+}
+
+/** One request of a trace from the device's write to the local APIC. */
+export interface Path extends UnitDecision {
   readonly vendor: Vendor;
   readonly profile: string;
   /** Counts requests from 1. */
@@ -55,26 +80,7 @@ export interface Path {
   readonly requester: string;
   /** The trace gives all of the requester; otherwise it is told by the entry, or by the bits that are given. */
   readonly requesterKnown: boolean;
-  readonly request: PathMessage;
-  /** The request's address and data, field by field. */
-  readonly decoded: readonly Row[];
-  /** Index into the table; null where none was computed. */
-  readonly index: number | null;
-  /** The entry that the unit used; `cached`: it came from the unit's cache. */
-  readonly entry: {
-    /** Null if the trace does not tell where the table lies. */
-    readonly address: bigint | null;
-    readonly width: number;
-    readonly value: bigint;
-    readonly fields: readonly Row[];
-    readonly cached: boolean;
-  } | null;
-  readonly steps: readonly Step[];
   readonly outcome: "passed" | "remapped" | "posted" | "blocked";
-  readonly rule: RuleId;
-  /** What left the unit; null if the request was blocked or posted. */
-  readonly message: PathMessage | null;
-  readonly delivery: PathDelivery | null;
   readonly agreed: boolean;
 }
 

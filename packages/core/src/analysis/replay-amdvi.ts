@@ -16,7 +16,7 @@ import { type RuleId, ruleOf } from "../spec/rules.ts";
 import { CommandRing } from "./command-ring.ts";
 import type { AmdviDecisionFacts } from "./decision-amdvi.ts";
 import type { Ending } from "./decision.ts";
-import { amdviPath } from "./path-amdvi.ts";
+import { amdviDecision } from "./path-amdvi.ts";
 import type { VendorPath } from "./path.ts";
 import type { Unchecked } from "./replay-result.ts";
 import { printDeviceFunction } from "../spec/requester.ts";
@@ -203,6 +203,8 @@ export class AmdviReplay extends UnitReplay {
     const index = amdData.index(data);
     const facts: AmdviDecisionFacts = {
       enabled: this.#control.iommuen === 1,
+      deviceTable: null,
+      tableLength: null,
       ga,
       wideIndex: this.#control.numintremapmode === 1 && !this.#profile.deviations.includes("typeFromData"),
       device: this.#deviceEntry(),
@@ -217,7 +219,7 @@ export class AmdviReplay extends UnitReplay {
     return {
       requester: nameOf(request.requester & 0xff),
       requesterKnown: false,
-      ...amdviPath(facts, ending),
+      ...amdviDecision([{ facts, ending }]),
     };
   }
 

@@ -230,7 +230,7 @@ export abstract class UnitReplay implements TraceHandler {
 
   #pathOf(request: TracedRequest, outcome: Outcome, agreed: boolean): Path {
     const { composer } = this;
-    const ending: Ending = { outcome: outcomeNames[outcome], rule: this.ruleFor(outcome) };
+    const ending = { outcome: outcomeNames[outcome], rule: this.ruleFor(outcome) };
     const left = outcome === Outcome.passed || outcome === Outcome.remapped;
     const delivery = left ? pathDelivery(composer) : null;
     const result =

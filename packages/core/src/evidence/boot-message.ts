@@ -11,6 +11,9 @@ export interface BootMessage {
     | "not-in-ivrs"
     | "chipset-erratum"
     | "x2apic-opt-out"
+    | "interrupt-cache-disabled"
+    | "guest-mode-forced-off"
+    | "remapping-found-on"
     | "detail";
   /** The message itself, without its prefixes. */
   readonly text: string;
@@ -36,6 +39,14 @@ export const bootMatchers: readonly Matcher<BootMessage>[] = [
     /chipset that contains an erratum making that[\w\s]{0,60}/g,
   ),
   matcher("x2apic-opt-out", "x2apic opt out bit", /x2apic is disabled because BIOS sets x2apic opt out bit/g),
+  matcher("interrupt-cache-disabled", "IRT cache is disabled", /IRT cache is disabled/g),
+  matcher("guest-mode-forced-off", "Virtual APIC due to SNP", /Force to disable Virtual APIC due to SNP/g),
+  matcher(
+    "remapping-found-on",
+    "in kdump mode",
+    /IRQ remapping was enabled on \S{1,32} but we are not in kdump mode/g,
+  ),
+  matcher("remapping-found-on", "Copied IR table", /Copied IR table for \S{1,32} from previous kernel/g),
   matcher("detail", "under DRHD base", /(?:IOAPIC|HPET) id \d{1,3} under DRHD base/g),
   matcher("detail", "Queued invalidation will be", /Queued invalidation will be enabled/g),
   matcher("detail", "no_x2apic_optout", /Use 'intremap=no_x2apic_optout' to override/g),

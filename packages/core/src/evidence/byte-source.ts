@@ -8,9 +8,10 @@ export interface ByteSource {
   readonly size: number;
   /**
    * Reads exactly `length` bytes from `offset`; the caller does not write to them.
+   * @param offset a bigint past 2^53: in /proc/kcore, segments lie that far apart.
    * @throws InputError when they do not all lie in the source.
    */
-  read(offset: number, length: number): Uint8Array;
+  read(offset: number | bigint, length: number): Uint8Array;
 }
 
 /** A source over bytes in memory; what it reads shares them. */
@@ -18,7 +19,8 @@ export function bytesSource(bytes: Uint8Array, name = "bytes"): ByteSource {
   return {
     name,
     size: bytes.length,
-    read(offset, length) {
+    read(position, length) {
+      const offset = Number(position);
       if (!(offset >= 0 && length >= 0 && offset + length <= bytes.length)) {
         throw new InputError(
           `${name}: offset 0x${offset.toString(16)}: expected ${length} bytes, the end is at ${bytes.length}`,

@@ -22,13 +22,17 @@ export interface Matcher<Record> {
 const escapeCode = String.fromCharCode(27);
 const colour = new RegExp(`${escapeCode}\\[[0-9;]{0,16}[mK]`, "g");
 
-/** The lines of a text, ended by LF or CR LF. */
-export function* linesOf(text: string): Generator<LogLine> {
+/** The lines of a text that are not empty, ended by LF or CR LF, each cut to `limit` characters. */
+export function* linesOf(text: string, limit: number = lineLimit): Generator<LogLine> {
   let start = 0;
   for (let number = 1; start <= text.length; number++) {
     let end = text.indexOf("\n", start);
     if (end < 0) end = text.length;
-    let line = text.slice(start, Math.min(end, start + lineLimit));
+    if (end === start) {
+      start++;
+      continue;
+    }
+    let line = text.slice(start, Math.min(end, start + limit));
     if (line.includes("\r")) line = line.replaceAll("\r", " ");
     if (line.includes(escapeCode)) line = line.replace(colour, "");
     yield { number, text: line };

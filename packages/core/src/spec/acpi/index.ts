@@ -1,3 +1,4 @@
 export * from "./dmar.ts";
 export * from "./ivrs.ts";
+export * from "./madt.ts";
 export * from "./table.ts";

@@ -134,7 +134,17 @@ const ivrsRules = {
   ),
 } as const satisfies Record<string, Rule>;
 
-export const acpiRules = { ...tableRules, ...dmarRules, ...ivrsRules } as const satisfies Record<
-  string,
-  Rule
->;
+const madtRules = {
+  "acpi.madt.structure-length": shall(
+    cite("acpi", "5.2.12"),
+    "A structure of the MADT is at least as long as its type requires and ends within the table.",
+    unverified,
+  ),
+} as const satisfies Record<string, Rule>;
+
+export const acpiRules = {
+  ...tableRules,
+  ...dmarRules,
+  ...ivrsRules,
+  ...madtRules,
+} as const satisfies Record<string, Rule>;

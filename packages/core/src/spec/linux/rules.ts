@@ -1,5 +1,6 @@
 import { cite } from "../cite.ts";
 import { type Rule, erratum, implementationDefined, may, shall } from "../rule.ts";
+import { auditRules } from "./audit-rules.ts";
 
 const dmar = cite("linux", "drivers/iommu/intel/dmar.c");
 const intelRemapping = cite("linux", "drivers/iommu/intel/irq_remapping.c");
@@ -43,6 +44,18 @@ export const linuxRules = {
     cite("linux", "arch/x86/kernel/apic/io_apic.c"),
     "Behind remapping Linux writes the pin where a redirection entry has its vector, and its entries are edge-triggered.",
   ),
+  "linux.vector.owner": shall(
+    cite("linux", "arch/x86/kernel/irq.c"),
+    "An interrupt that arrives on a processor is that of the irq to which Linux gave its vector there.",
+  ),
+  "linux.vector.unassigned": implementationDefined(
+    cite("linux", "arch/x86/kernel/irq.c"),
+    "An interrupt whose vector Linux gave to nobody on the processor is ended and reported, and no handler runs.",
+  ),
+  "linux.irq.unhandled": implementationDefined(
+    cite("linux", "kernel/irq/chip.c"),
+    "An interrupt of an irq without a handler is ended and masked.",
+  ),
   "linux.debugfs.row-disagrees": shall(
     cite("linux", "drivers/iommu/intel/debugfs.c"),
     "The columns of a row of ir_translation_struct are fields of the entry that the same row shows.",
@@ -71,4 +84,5 @@ export const linuxRules = {
     cite("qemu", "11.1 target/i386/kvm/kvm.c"),
     "A KVM route whose message cannot be remapped is not set up, and the guest sees no fault.",
   ),
+  ...auditRules,
 } as const satisfies Record<string, Rule>;

@@ -17,7 +17,7 @@ export const configOffset = {
 /** Where capabilities may begin: behind the 64 bytes of the header. */
 export const firstCapability = 0x40;
 
-export const capabilityIds = { msi: 0x05, vendor: 0x09, msix: 0x11 } as const;
+export const capabilityIds = { msi: 0x05, vendor: 0x09, express: 0x10, msix: 0x11 } as const;
 
 /** Dword 0: who made the function. */
 export const pciId = layout({
