@@ -12,6 +12,14 @@ function bit(flag: string, meaning: string): Option {
   return new Option(`--${flag} <bit>`, meaning).choices(["0", "1"]);
 }
 
+/** What a host is read from. */
+function fromOption(): Option {
+  return new Option(
+    "--from <source>",
+    "live, a directory, a tarball, a vmcore, a trace or pasted text; - for standard input",
+  ).default("live");
+}
+
 /** The command line. A command's module is loaded when it is called; its exit status goes to `finish`. */
 function program(io: Io, finish: (status: number) => void): Command {
   const root = new Command("intremap")
@@ -163,6 +171,77 @@ function program(io: Io, finish: (status: number) => void): Command {
     .action(async (options: object) => {
       const { conform } = await import("./commands/conform.ts");
       finish(await conform(options as Parameters<typeof conform>[0], io));
+    });
+
+  root
+    .command("map")
+    .description("every interrupt of a machine in one table: device, entry, remapped or posted, destination")
+    .addOption(fromOption())
+    .option("-o, --columns <list>", "columns, comma-separated; an unknown one lists them all")
+    .option("--sort <column>", "order by a column; -column turns it round")
+    .option("--device <name>", "only what this device sends: bb:dd.f, ssss:bb:dd.f, ioapic0")
+    .option("--irq <n>", "only this interrupt of Linux")
+    .option("--unit <name>", "only what goes through this unit: dmar0, ivhd0")
+    .option("--all", "also interrupts that nobody uses")
+    .option("--json", "print one JSON document")
+    .action(async (options: object) => {
+      const { map } = await import("./commands/map.ts");
+      finish(await map(options as Parameters<typeof map>[0], io));
+    });
+
+  root
+    .command("follow")
+    .description("the path of one interrupt on a machine, step by step, and what would become of it now")
+    .argument(
+      "<subject...>",
+      "01:00.0, 01:00.0:3 (its vector 3), irq 38, dmar0:22 (an entry), 4711/0 (VM/vCPU)",
+    )
+    .addOption(fromOption())
+    .option("--json", "print one JSON document")
+    .action(async (subject: string[], options: object) => {
+      const { follow } = await import("./commands/follow.ts");
+      finish(await follow(subject, options as Parameters<typeof follow>[1], io));
+    });
+
+  root
+    .command("audit")
+    .description("look for what is wrong with a host's interrupt remapping, and say what to do about it")
+    .option("--from <source>", "live, a folder, an archive, a vmcore, text, - for standard input", "live")
+    .addOption(
+      new Option("--fail-on <severity>", "exit with 1 when a finding is at least so grave")
+        .choices(["info", "low", "medium", "high", "never"])
+        .default("medium"),
+    )
+    .addOption(
+      new Option("--format <format>", "what to print (default: text)").choices([
+        "text",
+        "json",
+        "sarif",
+        "markdown",
+      ]),
+    )
+    .option("--json", "print one JSON document")
+    .action(async (options: object) => {
+      const { audit } = await import("./commands/audit.ts");
+      finish(await audit(options as Parameters<typeof audit>[0], io));
+    });
+
+  root
+    .command("metrics")
+    .description("a machine's posted vectors, faults, entries and vectors as a Prometheus text file")
+    .addOption(fromOption())
+    .option("--out <file>", "write it there in one step, for node_exporter's textfile collector")
+    .action(async (options: object) => {
+      const { metrics } = await import("./commands/metrics.ts");
+      finish(await metrics(options as Parameters<typeof metrics>[0], io));
+    });
+
+  root
+    .command("collect")
+    .description("print a shell script that packs what map, follow and audit want of a host without Node")
+    .action(async () => {
+      const { collect } = await import("./commands/collect.ts");
+      finish(collect(io));
     });
 
   return root;

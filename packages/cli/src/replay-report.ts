@@ -1,6 +1,7 @@
-import { type Path, type ReplayResult, type Row, type Unchecked, hex, msiSpec } from "@intremap/core";
-import { type Paint, type Style, table, count, unitNames } from "./output.ts";
+import type { Path, ReplayResult, Unchecked } from "@intremap/core";
+import { type Paint, table, count, unitNames } from "./output.ts";
 import { reportPassedOver } from "./passed-over.ts";
+import { deliveryRows, pairs, requestRows, stepLines } from "./path-report.ts";
 
 const shownDisagreements = 20;
 const shownNumbers = 8;
@@ -83,53 +84,14 @@ function remarks({ notChecked, skipped, ignored }: ReplayResult, paint: Paint): 
   return lines.join("") + reportPassedOver({ skipped, ignored }, "replay", paint);
 }
 
-const verdictStyles: Readonly<Record<Path["steps"][number]["verdict"], Style>> = {
-  held: "green",
-  delivered: "green",
-  posted: "green",
-  "passed here": "green",
-  "not checked": "yellow",
-  "blocked here": "red",
-  "does not apply": "dim",
-  "not reached": "dim",
-};
-
 function followed(path: Path, paint: Paint): string {
-  const { request, entry, index, message, delivery } = path;
-  const rows = [
-    ["requester", `${path.requester}${requesterNote(path)}`],
-    ["MSI write", `addr ${hex(request.address)}, data ${hex(request.data)}`],
-    ["", fields(path.decoded)],
+  const rows = [["requester", `${path.requester}${requesterNote(path)}`], ...requestRows(path)];
+  const end = [
+    ...deliveryRows(path),
+    ["in the trace", path.agreed ? paint("green", "the same") : paint("red", "something else, see above")],
   ];
-  if (index !== null) rows.push(["index", String(index)]);
-  if (entry !== null) {
-    const place = entry.address === null ? "" : ` at ${hex(entry.address)}`;
-    const where = entry.cached ? ", held by the unit" : place;
-    rows.push(["entry", `${entry.value.toString(16).padStart(entry.width / 4, "0")}${where}`]);
-    rows.push(["", fields(entry.fields)]);
-  }
-  const steps = path.steps.map(({ step, title, verdict, section, detail }) => {
-    const mark = paint(verdictStyles[verdict], verdict.padEnd(14));
-    return `  ${String(step).padStart(2)}  ${title.padEnd(45)}  ${mark}  ${section.padEnd(20)}  ${detail}`.trimEnd();
-  });
-  const end: string[][] = [];
-  if (message !== null) end.push(["message", `addr ${hex(message.address)}, data ${hex(message.data)}`]);
-  if (delivery !== null) {
-    const mode = delivery.logical ? "logical" : "physical";
-    const modes: Readonly<Record<number, string>> = msiSpec.deliveryModes;
-    const kind = modes[delivery.deliveryMode] ?? "reserved delivery mode";
-    const trigger = delivery.level ? "level" : "edge";
-    end.push([
-      "local APIC",
-      `vector ${delivery.vector} (${hex(delivery.vector)}), ${mode} destination ${hex(delivery.destination)}, ${kind}, ${trigger}`,
-    ]);
-  }
-  end.push([
-    "in the trace",
-    path.agreed ? paint("green", "the same") : paint("red", "something else, see above"),
-  ]);
   const title = paint("bold", `request ${path.ordinal}, lines ${path.line} to ${path.lastLine}`);
-  return `${title}\n${pairs(rows)}${steps.join("\n")}\n${pairs(end)}`;
+  return `${title}\n${pairs(rows)}${stepLines(path.steps, paint)}\n${pairs(end)}`;
 }
 
 function requesterNote({ requesterKnown, requester, vendor }: Path): string {
@@ -137,18 +99,6 @@ function requesterNote({ requesterKnown, requester, vendor }: Path): string {
   return vendor === "intel"
     ? ", as its entry says; the trace does not give it"
     : ": the trace gives 8 bits of the DeviceID";
-}
-
-function pairs(rows: readonly (readonly string[])[]): string {
-  return rows.map(([name, text]) => `  ${name!.padEnd(13)} ${text}\n`).join("");
-}
-
-/** Fields that are set or have a meaning, on one line. */
-function fields(rows: readonly Row[]): string {
-  return rows
-    .filter(({ value, meaning }) => meaning !== undefined || BigInt(value) !== 0n)
-    .map(({ name, value, meaning }) => `${name}=${hex(value)}${meaning === undefined ? "" : ` (${meaning})`}`)
-    .join(", ");
 }
 
 function list(numbers: readonly number[]): string {

@@ -12,6 +12,15 @@ export interface SarifPlace {
   readonly line: number | null;
 }
 
+/** A thing that no file holds: a part of a machine. */
+export interface SarifSubject {
+  /** `unit`, `device`, `entry` … */
+  readonly kind: string;
+  readonly name: string;
+  /** The name with what it is a part of before it. */
+  readonly qualified: string;
+}
+
 /** Something that a command found, in the shape that every command's findings can be brought into. */
 export interface SarifFinding {
   readonly rule: RuleId;
@@ -19,7 +28,9 @@ export interface SarifFinding {
   readonly found: string;
   /** What is to be done about it, as text: nobody can patch a trace. Null where that is not known. */
   readonly fix: string | null;
-  readonly place: SarifPlace;
+  readonly place: SarifPlace | SarifSubject;
+  /** How grave it is; as binding as its rule is, unless told. */
+  readonly level?: "error" | "warning" | "note";
   /** Other places that belong to it, each with what is there. */
   readonly related: readonly (SarifPlace & { readonly what: string })[];
   /** What else is known, by name. */
@@ -82,13 +93,19 @@ function levelOf(id: RuleId): "error" | "warning" {
 }
 
 function resultOf(finding: SarifFinding, ruleIndex: number): Result {
-  const { rule, found, fix, place, related, properties } = finding;
+  const { rule, found, fix, place, related, properties, level = levelOf(rule) } = finding;
   return {
     ruleId: rule,
     ruleIndex,
-    level: levelOf(rule),
+    level,
     message: { text: fix === null ? found : `${found} Fix: ${fix}` },
-    locations: [{ physicalLocation: physical(place) }],
+    locations: [
+      "file" in place
+        ? { physicalLocation: physical(place) }
+        : {
+            logicalLocations: [{ name: place.name, kind: place.kind, fullyQualifiedName: place.qualified }],
+          },
+    ],
     ...(related.length === 0
       ? {}
       : {

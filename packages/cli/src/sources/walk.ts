@@ -1,0 +1,28 @@
+import { type HostDraft, InputError, type Kernel, walkKernel, walkKernelLog, walkKvm } from "@intremap/core";
+import type { Progress } from "../progress.ts";
+
+/** Adds what a kernel's memory says; what cannot be walked becomes missing, and the rest stays. */
+export function walkInto(kernel: Kernel, draft: HostDraft, progress: Progress): void {
+  orMissing(draft, "the kernel's tables of interrupts", () => {
+    walkKernel(kernel, draft, (done, total) => {
+      progress.show(() => `walking the kernel's tables: ${done} of ${total} parts`);
+    });
+  });
+  orMissing(draft, "the virtual machines of KVM", () => walkKvm(kernel, draft));
+  orMissing(draft, "the kernel log in memory", () => walkKernelLog(kernel, draft));
+}
+
+/** Does work that may fail: an InputError of it is taken down as missing. */
+export function orMissing(
+  draft: HostDraft,
+  what: string,
+  work: () => void,
+  needs: string | null = null,
+): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    draft.missing.push({ what, why: error.message, needs });
+  }
+}
