@@ -5,7 +5,7 @@ const table = "irt0.bin";
 const registers = "dmar0-regs.bin";
 /** Entries of the network card at 00:03.0 and of the controller at 00:04.0. */
 const card = 21;
-const console_ = 26;
+const serial = 26;
 
 /** Changes a field of an entry, by its bits. */
 function entry(edit: HostEdit, index: number, low: number, width: number, value: number | bigint): void {
@@ -241,11 +241,11 @@ export const intelSeeds: readonly HostSeed[] = [
     id: "intel-two-on-one-entry",
     host: "intel61-hold",
     rule: "audit.entry.shared",
-    subject: `entry ${console_} of dmar0`,
+    subject: `entry ${serial} of dmar0`,
     what: "The messages of two functions name one entry.",
     make(edit) {
-      message(edit, "0000:00:1f.2", { address: handle(console_, true) });
-      message(edit, "0000:00:08.0", { address: handle(console_, true) });
+      message(edit, "0000:00:1f.2", { address: handle(serial, true) });
+      message(edit, "0000:00:08.0", { address: handle(serial, true) });
     },
   },
   {

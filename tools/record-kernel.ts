@@ -118,7 +118,7 @@ const header = JSON.stringify({
 });
 const head = new TextEncoder().encode(`${header}\n`);
 writeFileSync(output!, brotliCompressSync(Buffer.concat([head, ...parts])));
-process.stderr.write(`${draft.missing.map(({ what, why }) => `missing: ${what}: ${why}\n`).join("")}`);
+for (const { what, why } of draft.missing) process.stderr.write(`missing: ${what}: ${why}\n`);
 
 /** Where the ranges begin and how long they are; their bytes go to `parts`. */
 function rangesOf(words: ReadonlyMap<bigint, Uint8Array>): [start: string, length: number][] {

@@ -102,10 +102,11 @@ stage() {
   "$2" &
   worker=$!
   (
-    trap 'kill "$nap" 2>/dev/null; exit 0' TERM
-    sleep "$1" &
-    nap=$!
-    wait "$nap"
+    left=$1
+    while [ "$left" -gt 0 ]; do
+      sleep 1
+      left=$((left - 1))
+    done
     kill -9 "$worker" 2>/dev/null && miss "$2: stopped after $1 seconds"
   ) >/dev/null 2>&1 </dev/null &
   guard=$!

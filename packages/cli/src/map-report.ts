@@ -122,7 +122,8 @@ function vectorLine(processors: HostMap["budgets"]["processors"]): string | unde
   const cpus = processors.length === 1 ? "1 CPU" : `${processors.length} CPUs`;
   const spread = least.used === most.used ? count(most.used) : `${count(least.used)} to ${count(most.used)}`;
   const by = most.by === "counted" ? ", counted in this table" : "";
-  return `${spread}${of} on each of ${cpus} (most on CPU ${most.cpu})${by}`;
+  const where = least.used === most.used ? "" : ` (most on CPU ${most.cpu})`;
+  return `${spread}${of} on each of ${cpus}${where}${by}`;
 }
 
 /** What a source lacks, one a paragraph. */

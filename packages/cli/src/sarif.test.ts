@@ -25,7 +25,10 @@ const finding: fc.Arbitrary<SarifFinding> = fc.record({
   rule: fc.constantFrom(...ruleIds),
   found: sentence,
   fix: fc.option(sentence),
-  place,
+  place: fc.oneof(
+    place,
+    fc.record({ kind: fc.constantFrom("unit", "device"), name: sentence, qualified: sentence }),
+  ),
   related: fc.array(
     fc.tuple(place, sentence).map(([where, what]) => ({ file: where.file, line: where.line, what })),
     { maxLength: 2 },
@@ -109,6 +112,18 @@ describe("a SARIF log", () => {
   ])("writes the file %s as %s", (file, uri) => {
     const { results } = sarifLog([{ ...one, place: { file, line: null } }], []).runs[0]!;
     expect(results![0]!.locations).toEqual([{ physicalLocation: { artifactLocation: { uri } } }]);
+  });
+
+  test("places a result at a part of a machine, as grave as it is said to be", () => {
+    const subject = { kind: "entry", name: "entry 21 of dmar0", qualified: "host/entry/entry 21 of dmar0" };
+    expect(sarifLog([{ ...one, place: subject, level: "note" }], []).runs[0]!.results![0]).toMatchObject({
+      level: "note",
+      locations: [
+        {
+          logicalLocations: [{ kind: "entry", name: subject.name, fullyQualifiedName: subject.qualified }],
+        },
+      ],
+    });
   });
 
   test("holds what was not looked at as notes of the run", () => {

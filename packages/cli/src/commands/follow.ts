@@ -17,7 +17,7 @@ export interface FollowFlags {
  */
 export async function follow(subject: readonly string[], flags: FollowFlags, io: Io): Promise<number> {
   const found = followOn(await readHost(flags.from, io), subject.join(" "));
-  if (flags.json === true) writeJson(io, "follow", plain(found));
+  if (flags.json === true) writeJson(io, "follow", { path: pathOf(found), ...plain(found) });
   else io.stdout.write(reportFollowing(found, paintFor(io.stdout, io.env)));
   return statusOf(found);
 }
@@ -31,6 +31,13 @@ function statusOf(found: Following | FollowedVcpu): number {
     return exitStatus.findings;
   }
   return interrupts.every(({ outcome }) => outcome === "not known") ? exitStatus.unusable : exitStatus.clean;
+}
+
+/** The steps of the one that was followed; empty for several, which have theirs each. */
+function pathOf(found: Following | FollowedVcpu): readonly object[] {
+  if (found.kind === "vcpu") return [];
+  const [only, ...others] = found.interrupts;
+  return only === undefined || others.length > 0 ? [] : only.path;
 }
 
 /** The result with bigints as `0x` strings. */

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { copyFileSync, cpSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -40,9 +40,7 @@ function build(cli: string): void {
   for (const file of ["package.json", "bin/intremap.js"]) {
     copyFileSync(join(root, "packages/cli", file), join(cli, file));
   }
-  for (const asset of readdirSync(join(root, "packages/cli/assets"))) {
-    cpSync(join(root, "packages/cli/assets", asset), join(cli, "dist", asset), { recursive: true });
-  }
+  copyFileSync(join(root, "packages/cli/src/collect.sh"), join(cli, "dist/collect.sh"));
 }
 
 function libraries(program: string): string[] {

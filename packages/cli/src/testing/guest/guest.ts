@@ -56,20 +56,11 @@ echo '${done}'
 while :; do sleep 1000; done
 `;
 
-const tools = [
-  "sh",
-  "mount",
-  "insmod",
-  "sleep",
-  "ifconfig",
-  "dd",
-  "tar",
-  "sync",
-  "cat",
-  "ls",
-  "mkdir",
-  "date",
-];
+/** What the first program and the collector call. */
+const tools = (
+  "sh mount insmod sleep ifconfig tar sync cat chmod cp cut date dd dirname dmesg env find grep gzip head hostname id ln ls mkdir mktemp mv " +
+  "od printf pwd readlink realpath rm rmdir sed sort stat tail test timeout touch tr true uname wc xargs"
+).split(" ");
 
 function initramfs(kernel: KernelPackage, busybox: string): Buffer {
   const directory = 0o40755;

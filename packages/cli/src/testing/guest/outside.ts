@@ -39,12 +39,17 @@ export async function amdviEntries(guest: Guest, folder: string): Promise<Outsid
   const address = 0xf_ffff_ffff_f000n;
   const devices = await memory(guest, register & address, (Number(register & 0x1ffn) + 1) * 4096, folder);
   const entries: OutsideEntry[] = [];
+  const seen = new Set<bigint>();
   for (let device = 0; device * 32 < devices.length; device++) {
     const third = devices.readBigUInt64LE(device * 32 + 16);
     const remapped = (third & 1n) !== 0n && ((third >> 60n) & 3n) === 2n;
     if (!remapped) continue;
     const length = 1 << Number((third >> 1n) & 15n);
-    const table = await memory(guest, third & 0xf_ffff_ffff_ffc0n, length * 16, folder);
+    const base = third & 0xf_ffff_ffff_ffc0n;
+    // Aliases share a table.
+    if (seen.has(base)) continue;
+    seen.add(base);
+    const table = await memory(guest, base, length * 16, folder);
     for (let index = 0; index < length; index++) {
       const low = table.readBigUInt64LE(index * 16);
       const high = table.readBigUInt64LE(index * 16 + 8);

@@ -82,10 +82,13 @@ export function audit(state: HostState, checks: readonly AuditCheck[] = auditChe
       notChecked.push({ rule: own, missing: look.missing, partly: look.looked > 0 });
     if (look.looked === 0 && look.missing.length === 0) notApplicable.push(own);
   }
-  const grave = (severity: Severity): number => severities.indexOf(severity);
   findings.sort((a, b) => grave(b.severity) - grave(a.severity));
   const { source, missing } = state;
   return { source, vendor: host.vendor, findings, omitted, checked, notChecked, notApplicable, missing };
+}
+
+function grave(severity: Severity): number {
+  return severities.indexOf(severity);
 }
 
 /** Whether a finding is at least so grave; `never` is reached by none. */

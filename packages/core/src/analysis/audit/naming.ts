@@ -38,7 +38,6 @@ export function entryEvidence(entry: HostEntry): Evidence {
 /** An entry as the kernel prints it. */
 function printEntry({ value, width }: Pick<HostEntry, "value" | "width">): string {
   if (width === 32) return value.toString(16).padStart(8, "0");
-  const half = (word: bigint): string => BigInt.asUintN(64, word).toString(16).padStart(16, "0");
   return `${half(value >> 64n)} ${half(value)}`;
 }
 
@@ -49,6 +48,10 @@ export function lineOf(origin: Origin, line: number): Origin {
 /** `major.minor` of what `uname -r` prints; undefined for what is no release of Linux. */
 export function releaseOf(release: string): string | undefined {
   return /^(\d{1,3}\.\d{1,3})(?:[.\-+~]|$)/.exec(release)?.[1];
+}
+
+function half(word: bigint): string {
+  return BigInt.asUintN(64, word).toString(16).padStart(16, "0");
 }
 
 /** As many names as fit into a sentence. */

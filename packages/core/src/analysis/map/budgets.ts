@@ -95,8 +95,10 @@ function vectorUses(processors: readonly Processor[], rows: readonly MapRow[]): 
     const vectors = counted.get(cpu) ?? new Set();
     counted.set(cpu, vectors.add(vector));
   }
+  // Where no vector is known, a zero would say that there are none.
+  const told = rows.some(({ vector }) => vector !== null);
   return processors
-    .filter(({ online }) => online?.value !== false)
+    .filter(({ online, vectors }) => online?.value !== false && (vectors !== undefined || told))
     .map(({ cpu, vectors }) => {
       if (vectors === undefined) {
         return { cpu, used: counted.get(cpu)?.size ?? 0, available: null, by: "counted" };

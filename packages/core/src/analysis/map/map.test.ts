@@ -251,8 +251,10 @@ describe("budgets", () => {
       managed: 5,
       managedAllocated: 2,
     });
-    const [first, second] = mapped(host).budgets.processors;
-    expect(first).toEqual({ cpu: 0, used: 10, available: 203, by: "kernel" });
+    const kernels = { cpu: 0, used: 10, available: 203, by: "kernel" };
+    expect(mapped(host).budgets.processors).toEqual([kernels]);
+    const [first, second] = mapped(host.remapped(1, { v: 0x30 })).budgets.processors;
+    expect(first).toEqual(kernels);
     expect(second).toEqual({ cpu: 1, used: 0, available: null, by: "counted" });
   });
 

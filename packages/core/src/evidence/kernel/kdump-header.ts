@@ -46,9 +46,9 @@ export function readKdumpHeader(source: ByteSource): KdumpHeader {
   const header = source.read(0, headerBytes);
   if (!isKdump(header)) throw wrong(0, `expected "${signature}"`);
   const version = dword(header, 8);
-  // QEMU and makedumpfile put utsname's fields of 65 bytes right behind the version; the machine is the fifth.
+  // utsname's fields of 65 bytes stand right behind the version; the machine is the fifth. QEMU does not know it.
   const machine = textUpToZero(header, 12 + 4 * 65, 12 + 5 * 65);
-  if (machine !== "" && machine !== "x86_64") {
+  if (!["", "Unknown", "x86_64"].includes(machine)) {
     throw wrong(272, `expected a dump of x86_64, found ${JSON.stringify(machine)}`);
   }
   const block = dword(header, 428);

@@ -23,7 +23,7 @@ interface PciMessages {
 }
 
 export function readMsiDescriptor(descriptor: KernelStruct): MsiDescriptor {
-  // pci.msi_attrib since 5.15; before, msi_attrib lay in an anonymous structure.
+  // pci.msi_attrib since 5.17, msi_attrib before.
   const attributes = ["pci.msi_attrib", "msi_attrib"].find((name) => descriptor.has(name));
   const number = (name: string): number => descriptor.number(`${attributes}.${name}`);
   return {

@@ -14,7 +14,7 @@ const lengthShift = 129n;
 /** IntTabLen of the largest table. */
 const longest = 11;
 /** AMD_IOMMU_GUEST_IR_LEGACY_GA and _VAPIC: entries are 128 bits wide. */
-const wideModes: readonly (bigint | undefined)[] = [1n, 2n];
+const wideModes: ReadonlySet<bigint | undefined> = new Set([1n, 2n]);
 /** The vector of a 128-bit entry, by which Linux marks it as given away. */
 const vectorMask = 0xffn << 64n;
 
@@ -67,7 +67,7 @@ function walkUnit(walk: KernelWalk, iommu: KernelStruct, segments: Map<bigint, S
   walkFeatures(walk, iommu, unit);
   const remapping = walk.variable("amd_iommu_irq_remap", 1);
   if (remapping !== undefined) unit.remapping ??= walk.fact(remapping !== 0n, "amd_iommu_irq_remap");
-  const wide = wideModes.includes(walk.variable("amd_iommu_guest_ir", 4));
+  const wide = wideModes.has(walk.variable("amd_iommu_guest_ir", 4));
   // IRQ_REMAP_X2APIC_MODE; the kernel sets XTEn where entries are 128 bits wide.
   const mode = walk.variable("amd_iommu_xt_mode", 4);
   if (mode !== undefined) unit.extendedMode ??= walk.fact(wide && mode === 1n, "amd_iommu_xt_mode");

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { brotliDecompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { HostDraft } from "../host/draft.ts";
 import type { LinuxInterrupt } from "../host/interrupt.ts";
@@ -6,6 +8,12 @@ import type { KernelMember } from "./kernel.ts";
 import { KernelStruct, readQuad } from "./kernel-struct.ts";
 import { RecordedKernel } from "./testing/recorded-kernel.ts";
 import { walkKernel } from "./walk.ts";
+
+/** A kernel of `evidence/fixtures`. */
+function recorded(name: string): RecordedKernel {
+  const bytes = readFileSync(new URL(`../fixtures/kernel-${name}.br`, import.meta.url));
+  return new RecordedKernel(brotliDecompressSync(bytes));
+}
 
 // Real kernels of 6.12 whose structures are turned into those of other releases.
 
@@ -37,8 +45,8 @@ function chipDataOf(kernel: RecordedKernel, irq: number, level: number): bigint 
 
 /** Lays the descriptors out in one array, as a kernel without CONFIG_SPARSE_IRQ has them. */
 function flat(name: string): RecordedKernel {
-  const kernel = new RecordedKernel(name);
-  const sparse = walked(new RecordedKernel(name)).interrupts;
+  const kernel = recorded(name);
+  const sparse = walked(recorded(name)).interrupts;
   const { size } = kernel.members.get("irq_desc")!;
   const array = 0xffff_c900_4000_0000n;
   for (const { irq, actions } of sparse) {
@@ -69,7 +77,7 @@ test("descriptors in one array are read as those in a tree", () => {
             ? ""
             : value,
     );
-  expect(text(walked(flat("6.12-intel")))).toBe(text(walked(new RecordedKernel("6.12-intel"))));
+  expect(text(walked(flat("6.12-intel")))).toBe(text(walked(recorded("6.12-intel"))));
 });
 
 describe("whose descriptor an entry of VT-d posts to", () => {
@@ -143,7 +151,7 @@ test("an entry of AMD-Vi in guest mode posts to a virtual processor, where entri
 });
 
 test("tables of AMD-Vi are found where there is one set for all segments, as before 6.0", () => {
-  const kernel = new RecordedKernel("6.12-amd");
+  const kernel = recorded("6.12-amd");
   const before = walked(kernel).units[0]!;
   const list = kernel.places.get("amd_iommu_list")!;
   const iommu = new KernelStruct(kernel, "amd_iommu", readQuad(kernel, list));
@@ -172,8 +180,8 @@ test("tables of AMD-Vi are found where there is one set for all segments, as bef
 });
 
 describe("a message of a PCI function", () => {
-  test("has its index where releases before 5.17 keep it, and its kind where those before 5.15 do", () => {
-    const kernel = new RecordedKernel("6.12-intel");
+  test("has its index and its kind where releases before 5.17 keep them", () => {
+    const kernel = recorded("6.12-intel");
     const type = kernel.members.get("msi_desc")!.members;
     const attributes = type.get("pci.msi_attrib.is_msix")!.bitOffset;
     for (const name of ["is_msix", "multiple", "multi_cap"]) {
@@ -229,7 +237,7 @@ describe("a message of a PCI function", () => {
 
 describe("logical ids of the processors", () => {
   test("are read of a per-CPU variable, as before 5.11", () => {
-    const kernel = new RecordedKernel("6.12-intel");
+    const kernel = recorded("6.12-intel");
     const offsets = kernel.places.get("__per_cpu_offset")!;
     kernel.places.set("x86_cpu_to_logical_apicid", 0x1_2340n);
     for (let cpu = 0; cpu < 4; cpu++) {
@@ -249,7 +257,7 @@ describe("logical ids of the processors", () => {
 
 /** With an APIC driver of this name. */
 function apic(name: string): RecordedKernel {
-  const kernel = new RecordedKernel("6.12-intel");
+  const kernel = recorded("6.12-intel");
   const driver = readQuad(kernel, kernel.places.get("apic")!);
   kernel.memory.text(0xffff_c900_3000_0000n, name);
   kernel.memory.put(kernel.at("apic", driver, "name"), 0xffff_c900_3000_0000n);

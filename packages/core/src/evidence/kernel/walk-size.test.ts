@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { brotliDecompressSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { HostDraft } from "../host/draft.ts";
 import type { Kernel } from "./kernel.ts";
@@ -5,13 +7,19 @@ import { KernelStruct, readQuad } from "./kernel-struct.ts";
 import { RecordedKernel } from "./testing/recorded-kernel.ts";
 import { walkKernel } from "./walk.ts";
 
+/** A kernel of `evidence/fixtures`. */
+function recorded(name: string): RecordedKernel {
+  const bytes = readFileSync(new URL(`../fixtures/kernel-${name}.br`, import.meta.url));
+  return new RecordedKernel(brotliDecompressSync(bytes));
+}
+
 const count = 4096;
 const processors = 128;
 const space = 0xffff_c900_5000_0000n;
 
 /** A real kernel whose interrupt of an NVMe queue is there 4,096 times, with structures and an entry of its own each, on 128 processors. */
 function large(): RecordedKernel {
-  const kernel = new RecordedKernel("6.12-intel");
+  const kernel = recorded("6.12-intel");
   const draft = new HostDraft("kernel");
   walkKernel(kernel, draft);
   const queue = draft.finish().interrupts.find(({ actions }) => actions?.value[0] === "nvme0q1")!;
@@ -113,7 +121,6 @@ test("a host of 4,096 interrupts and entries is read page by page, and each page
   const start = performance.now();
   walkKernel(counting, draft);
   const took = performance.now() - start;
-  console.log(took, reads, pages.size);
   const host = draft.finish();
   const [unit] = host.units;
   expect(unit?.vendor === "intel" && unit.table?.value.entries.size).toBe(count);

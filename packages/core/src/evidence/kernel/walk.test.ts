@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliDecompressSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
 import { bytesSource } from "../byte-source.ts";
 import { HostDraft } from "../host/draft.ts";
@@ -16,6 +17,12 @@ import { openCoreKernel } from "./open-kernel.ts";
 import { RecordedKernel } from "./testing/recorded-kernel.ts";
 import { walkKernel } from "./walk.ts";
 
+/** A kernel of `evidence/fixtures`. */
+function recorded(name: string): RecordedKernel {
+  const bytes = readFileSync(new URL(`../fixtures/kernel-${name}.br`, import.meta.url));
+  return new RecordedKernel(brotliDecompressSync(bytes));
+}
+
 const captures = fileURLToPath(new URL("../../../../../captures/", import.meta.url));
 
 function walked(kernel: Kernel): HostState {
@@ -24,6 +31,7 @@ function walked(kernel: Kernel): HostState {
   return draft.finish();
 }
 
+const expander = "xz";
 const folder = mkdtempSync(join(tmpdir(), "intremap-walk-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -42,7 +50,7 @@ function filesOf(capture: string): HostState {
 }
 
 function coreOf(capture: string): Kernel {
-  const bytes = execFileSync("xz", ["-dc", `${captures}${capture}.core.xz`], { maxBuffer: 2 ** 28 });
+  const bytes = execFileSync(expander, ["-dc", `${captures}${capture}.core.xz`], { maxBuffer: 2 ** 28 });
   return openCoreKernel(elfPhysicalMemory(readElfCore(bytesSource(bytes, capture))));
 }
 
@@ -65,8 +73,8 @@ function parts({ system, firmware, processors, devices, interrupts, units }: Hos
 
 describe.each([
   ["intel61-hold", () => coreOf("intel61-hold"), 401],
-  ["intel612", () => new RecordedKernel("6.12-intel"), 396],
-  ["amd612", () => new RecordedKernel("6.12-amd"), 416],
+  ["intel612", () => recorded("6.12-intel"), 396],
+  ["amd612", () => recorded("6.12-amd"), 416],
 ] as const)("the kernel of %s", (capture, open, agreeing) => {
   const host = walked(open());
 
@@ -153,7 +161,7 @@ test("the table of a core is the one that QEMU's monitor saved", () => {
     `${captures}intel61-hold.tar.xz`,
     "intel61-hold/pmemsave-irt.bin.xz",
   ]);
-  const saved = execFileSync("xz", ["-dc"], { input: xz, maxBuffer: 2 ** 24 });
+  const saved = execFileSync(expander, ["-dc"], { input: xz, maxBuffer: 2 ** 24 });
   const entries = new Map<number, bigint>();
   for (let i = 0; i < 65536; i++) {
     const value = (saved.readBigUInt64LE(i * 16 + 8) << 64n) | saved.readBigUInt64LE(i * 16);

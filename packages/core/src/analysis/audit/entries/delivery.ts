@@ -102,7 +102,9 @@ export const displacedEntries = check({
   find(host, look) {
     for (const entry of presentEntries(host, look)) {
       if (entry.mode !== "remapped" || entry.vector === placeholder) continue;
-      for (const irq of host.links.interruptsOf(entry)) compare(host, entry, irq, look);
+      const [irq, ...others] = host.links.interruptsOf(entry);
+      // Of two it cannot be right for both: audit.entry.shared.
+      if (irq !== undefined && others.length === 0) compare(host, entry, irq, look);
     }
     usersKnown(host, look);
   },

@@ -157,12 +157,17 @@ describe("an entry of VT-d", () => {
   });
 
   test.each([
-    ["nobody has requested the interrupt", { actions: [] }],
-    ["the vector is another's and nobody has requested it", { actions: [] }],
-  ])("may have the placeholder's vector while %s", (_what, say) => {
-    const host = soundIntel()
-      .remapped(8, { ...card, v: 0xef })
-      .irq(40, { device: "01:00.0", entry: 8, ...say });
+    [
+      "nobody has requested the interrupt",
+      (host: TestHost) => host.irq(40, { device: "01:00.0", entry: 8, actions: [] }),
+    ],
+    [
+      "the interrupt is shut down",
+      (host: TestHost) => host.with((draft) => (draft.interrupt(40).started = host.fact(false))),
+    ],
+  ])("may have the placeholder's vector while %s", (_what, change) => {
+    const host = soundIntel().remapped(8, { ...card, v: 0xef });
+    change(host);
     expect(foundIn(host.finish())).toEqual([]);
   });
 
@@ -265,16 +270,17 @@ describe("an entry of AMD-Vi", () => {
   });
 });
 
-describe("a device table entry", () => {
-  const change = (low: bigint, mask: bigint, to: bigint) => {
-    const host = soundAmd();
-    host.with((draft) => {
-      const devices = draft.amdviUnit("ivhd0").devices!.value as Map<number, bigint>;
-      devices.set(0x0100, (devices.get(0x0100)! & ~(mask << low)) | (to << low));
-    });
-    return foundIn(host.finish());
-  };
+/** What is found when bits of the card's device table entry are others. */
+function withDeviceBits(low: bigint, mask: bigint, to: bigint): string[] {
+  const host = soundAmd();
+  host.with((draft) => {
+    const devices = draft.amdviUnit("ivhd0").devices!.value as Map<number, bigint>;
+    devices.set(0x0100, (devices.get(0x0100)! & ~(mask << low)) | (to << low));
+  });
+  return foundIn(host.finish());
+}
 
+describe("a device table entry", () => {
   test.each([
     ["IV is 0", 128n, 1n, 0n, "amdvi.ir.map-invalid"],
     ["IntTabLen is 13", 129n, 15n, 13n, "amdvi.dte.inttablen"],
@@ -283,7 +289,7 @@ describe("a device table entry", () => {
     ["IntCtl is 11b", 188n, 3n, 3n, "amdvi.dte.intctl-reserved"],
     ["INITPass is 1", 184n, 1n, 1n, "amdvi.ir.type-passes"],
   ] as const)("is found by one rule when %s", (_what, low, mask, to, rule) => {
-    expect(change(low, mask, to)).toEqual([`${rule}: 0000:01:00.0`]);
+    expect(withDeviceBits(low, mask, to)).toEqual([`${rule}: 0000:01:00.0`]);
   });
 
   test("is found where two functions that are no aliases use one table", () => {

@@ -102,10 +102,10 @@ export const foreignEntries = check({
         look.lacks(`the requester id of ${claim!.name}`);
         continue;
       }
-      const verdicts = claim!.senders.map((id) => host.links.admits(entry, id));
-      if (verdicts.includes(undefined)) continue;
+      const verdicts = new Set(claim!.senders.map((id) => host.links.admits(entry, id)));
+      if (verdicts.has(undefined)) continue;
       look.at();
-      if (verdicts.includes(true)) continue;
+      if (verdicts.has(true)) continue;
       if ((entry.source!.sid | entry.source!.svt) === 0) continue;
       look.add({
         subject: entrySubject(entry),

@@ -6,9 +6,7 @@ import { check } from "../check.ts";
 import { shows } from "../look.ts";
 
 /** What a unit has turned on: GSTS, or what the kernel last wrote to GCMD. */
-function statusOf(
-  unit: VtdUnitState,
-):
+function statusOf(unit: VtdUnitState):
   | {
       readonly ire: boolean;
       readonly cfi: boolean;

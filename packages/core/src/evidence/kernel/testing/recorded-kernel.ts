@@ -1,5 +1,3 @@
-import { readFileSync } from "node:fs";
-import { brotliDecompressSync } from "node:zlib";
 import type { Kernel, KernelMember, KernelType } from "../kernel.ts";
 import { SparseMemory } from "./sparse-memory.ts";
 
@@ -35,13 +33,10 @@ export class RecordedKernel implements Kernel {
   readonly #physical: ReadonlyMap<bigint, bigint>;
   readonly #directMap: bigint;
 
-  /** @param name of a file in `evidence/fixtures`, without `kernel-` and `.br`. */
-  constructor(name: string) {
-    const bytes = brotliDecompressSync(
-      readFileSync(new URL(`../../fixtures/kernel-${name}.br`, import.meta.url)),
-    );
+  /** @param bytes of a file `kernel-….br` of `evidence/fixtures`, expanded. */
+  constructor(bytes: Uint8Array) {
     const end = bytes.indexOf(10);
-    const header = JSON.parse(bytes.toString("utf8", 0, end)) as Header;
+    const header = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end))) as Header;
     let at = end + 1;
     for (const space of ["memory", "ram"] as const) {
       for (const [start, length] of header.ranges[space]) {
