@@ -111,7 +111,8 @@ stage() {
   ) >/dev/null 2>&1 </dev/null &
   guard=$!
   wait "$worker" 2>/dev/null
-  kill "$guard" 2>/dev/null
+  # Not TERM: a guard that has just been forked may still have this shell's trap, and lose it.
+  kill -9 "$guard" 2>/dev/null
   wait "$guard" 2>/dev/null
 }
 

@@ -265,7 +265,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 
 function messageOf(error: unknown): string {
   if (error instanceof CommanderError && error.code === "commander.help") {
-    return "a command is missing: expected decode, explain, cmdline, run, replay, check, verify or conform; --help says more";
+    return "a command is missing: expected decode, explain, cmdline, run, map, follow, audit, metrics, collect, replay, check, verify or conform; --help says more";
   }
   const { message } = error as Error;
   const line = message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ");

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import type { HostMap, MapRow } from "@intremap/core";
+import type { HostMap } from "@intremap/core";
 import { describe, expect, test } from "vitest";
 import { run } from "../program.ts";
 import { type CapturedHost, captureFiles, capturePath } from "../testing/captured-host.ts";
@@ -95,8 +95,9 @@ describe("entries of a map are what the table's bytes say", () => {
       .filter((row) => row !== null)
       .map(([, irq, name]) => `${irq} ${name}`);
     expect(listed).toHaveLength(27);
-    const named = (row: MapRow): string => `${row.irq} ${row.name}`;
-    const shown = map.interrupts.filter(({ index }) => index !== null).map(named);
+    const shown = map.interrupts
+      .filter(({ index }) => index !== null)
+      .map(({ irq, name }) => `${irq} ${name}`);
     expect(shown.toSorted()).toEqual(listed.toSorted());
   });
 });

@@ -68,7 +68,7 @@ async function walk(bytes: Bytes, options: TarOptions): Promise<Kept[]> {
   const byPath = new Map<string, Uint8Array>();
   let keptBytes = 0;
   let entries = 0;
-  let extended: Partial<HeaderFields> = {};
+  let extended: { -readonly [Name in keyof HeaderFields]?: HeaderFields[Name] } = {};
   const keep = (path: string, content: Kept["content"]): void => {
     keptBytes += content?.length ?? 0;
     if (kept.length >= limits.keptEntries || keptBytes > limits.kept) {
@@ -98,9 +98,9 @@ async function walk(bytes: Bytes, options: TarOptions): Promise<Kept[]> {
           throw new InputError(`offset ${at}: a name or header of ${header.size} bytes`);
         }
         const data = (await bytes.take(padded))!.subarray(0, header.size);
-        if (header.type === "x") extended = { ...extended, ...readPax(data, at) };
-        else if (header.type === "L") extended = { ...extended, path: textOf(data) };
-        else if (header.type === "K") extended = { ...extended, target: textOf(data) };
+        if (header.type === "x") Object.assign(extended, readPax(data, at));
+        else if (header.type === "L") extended.path = textOf(data);
+        else if (header.type === "K") extended.target = textOf(data);
         continue;
       }
       extended = {};

@@ -1,0 +1,89 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { InputError } from "../input-error.ts";
+import { storedPages } from "../kernel/testing/stored-pages.ts";
+import { expandLzo } from "./lzo.ts";
+import { expandSnappy } from "./snappy.ts";
+
+const pageBytes = 4096;
+const formats = [
+  { name: "LZO", way: "lzo", expand: expandLzo },
+  { name: "snappy", way: "snappy", expand: expandSnappy },
+] as const;
+
+/** What comes of an input: bytes, or the one error that there is. */
+function outcome(expand: (bytes: Uint8Array, size: number) => Uint8Array, bytes: Uint8Array): Uint8Array | InputError {
+  try {
+    return expand(bytes, pageBytes);
+  } catch (error) {
+    if (error instanceof InputError) return error;
+    throw error;
+  }
+}
+
+describe.each(formats)("$name data", ({ way, expand }) => {
+  test("of pages that makedumpfile stored is what went in", () => {
+    for (const page of storedPages) expect(Buffer.compare(expand(page[way], pageBytes), page.plain)).toBe(0);
+  });
+
+  test("that comes out longer than asked for is refused", () => {
+    for (const page of storedPages) expect(() => expand(page[way], pageBytes - 1)).toThrow(InputError);
+  });
+
+  test("cut off anywhere is refused", () => {
+    for (const page of storedPages) {
+      const step = Math.ceil(page[way].length / 100);
+      for (let length = 0; length < page[way].length; length += step) {
+        expect(outcome(expand, page[way].subarray(0, length))).toBeInstanceOf(InputError);
+      }
+    }
+  });
+
+  test("with bytes behind its end is refused", () => {
+    const { [way]: bytes } = storedPages[0]!;
+    expect(outcome(expand, Buffer.concat([bytes, Buffer.of(0)]))).toBeInstanceOf(InputError);
+  });
+
+  test("that is damaged ends in at most a page or one error", () => {
+    const damage = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 });
+    fc.assert(
+      fc.property(fc.constantFrom(...storedPages), damage, (page, changes) => {
+        const bytes = page[way].slice();
+        for (const [at, value] of changes) bytes[at % bytes.length] = value;
+        const got = outcome(expand, bytes);
+        if (got instanceof Uint8Array) expect(got.length).toBeLessThanOrEqual(pageBytes);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("of no sense ends in at most a page or one error", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+        const got = outcome(expand, bytes);
+        if (got instanceof Uint8Array) expect(got.length).toBeLessThanOrEqual(pageBytes);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
+
+test("a snappy copy of each kind takes what came out before", () => {
+  // A literal "abcd", then 4 bytes from 4 back by a copy of one byte, two bytes and four bytes of offset.
+  const literal = [0x0c, 0x61, 0x62, 0x63, 0x64];
+  const copies = [0x01, 0x04, 0x0e, 0x04, 0x00, 0x0f, 0x04, 0x00, 0x00, 0x00];
+  const out = expandSnappy(Uint8Array.of(16, ...literal, ...copies), pageBytes);
+  expect(Buffer.from(out).toString()).toBe("abcd".repeat(4));
+});
+
+test("an LZO copy of each range takes what came out before", () => {
+  const bytes = new Uint8Array(2 ** 16);
+  const literals = Array.from({ length: 4 }, (_, i) => 0x61 + i);
+  // 21: 4 literals. A copy of 6 from 4 back, 2 literals behind it; a short one of 2 from 4 back; one of 4 and one far one.
+  const near = [0x24, 0x0e, 0x00, 0x78, 0x79];
+  const short = [0x0c, 0x00];
+  const middle = [0x4c, 0x00];
+  const end = [0x11, 0, 0];
+  const out = expandLzo(Uint8Array.of(21, ...literals, ...near, ...short, ...middle, ...end), bytes.length);
+  expect(Buffer.from(out).toString()).toBe("abcdabcdabxyabaaba");
+});
