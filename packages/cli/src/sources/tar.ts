@@ -113,8 +113,8 @@ async function walk(bytes: Bytes, options: TarOptions): Promise<Kept[]> {
           continue;
         }
         const data = (await bytes.take(padded))!;
-        // A chunk that it lies in would be held for it otherwise.
-        keep(path, data.slice(0, header.size));
+        // A copy: the chunk that it lies in would be held for it otherwise.
+        keep(path, Uint8Array.from(data.subarray(0, header.size)));
         continue;
       }
       if (header.type === "2" && wanted(path)) keep(path, header.target);

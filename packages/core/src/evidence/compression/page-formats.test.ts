@@ -12,7 +12,10 @@ const formats = [
 ] as const;
 
 /** What comes of an input: bytes, or the one error that there is. */
-function outcome(expand: (bytes: Uint8Array, size: number) => Uint8Array, bytes: Uint8Array): Uint8Array | InputError {
+function outcome(
+  expand: (bytes: Uint8Array, size: number) => Uint8Array,
+  bytes: Uint8Array,
+): Uint8Array | InputError {
   try {
     return expand(bytes, pageBytes);
   } catch (error) {
@@ -77,13 +80,28 @@ test("a snappy copy of each kind takes what came out before", () => {
 });
 
 test("an LZO copy of each range takes what came out before", () => {
-  const bytes = new Uint8Array(2 ** 16);
-  const literals = Array.from({ length: 4 }, (_, i) => 0x61 + i);
-  // 21: 4 literals. A copy of 6 from 4 back, 2 literals behind it; a short one of 2 from 4 back; one of 4 and one far one.
+  const literals = [0x61, 0x62, 0x63, 0x64];
+  // 21: 4 literals. All copies from 4 back: of 6, with 2 literals behind it; of 2, as may follow literals; of 3.
   const near = [0x24, 0x0e, 0x00, 0x78, 0x79];
   const short = [0x0c, 0x00];
   const middle = [0x4c, 0x00];
   const end = [0x11, 0, 0];
-  const out = expandLzo(Uint8Array.of(21, ...literals, ...near, ...short, ...middle, ...end), bytes.length);
-  expect(Buffer.from(out).toString()).toBe("abcdabcdabxyabaaba");
+  const out = expandLzo(Uint8Array.of(21, ...literals, ...near, ...short, ...middle, ...end), pageBytes);
+  expect(Buffer.from(out).toString()).toBe("abcdabcdabxyabxya");
+});
+
+test("an LZO copy from 16 KiB back and farther, and one behind a run of literals, take what came out before", () => {
+  // A run of 18 + 64 * 255 + 65 literals; 3 bytes from 2049 + 4 back; 3 from 16385 back; 9 + 7 from 16384 + 16384 back is too far.
+  const run = Uint8Array.from({ length: 16_403 }, (_, i) => i % 251);
+  const start = [0, ...Array<number>(64).fill(0), 65];
+  const behindRun = [0x00, 0x01];
+  const far = [0x11, 0x04, 0x00];
+  const out = expandLzo(Uint8Array.of(...start, ...run, ...behindRun, ...far, 0x11, 0, 0), 1 << 16);
+  expect([...out.subarray(0, run.length)]).toEqual([...run]);
+  const copied = [...run, ...run.subarray(run.length - 2053, run.length - 2050)];
+  copied.push(...copied.slice(copied.length - 16_385, copied.length - 16_382));
+  expect([...out]).toEqual(copied);
+  expect(() => expandLzo(Uint8Array.of(...start, ...run, ...behindRun, 0x19, 0x04, 0x00), 1 << 16)).toThrow(
+    "LZO data: damaged",
+  );
 });

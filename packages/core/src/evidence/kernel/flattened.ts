@@ -55,10 +55,14 @@ export class FlattenedDump implements ByteSource {
   readonly #position = new Column();
 
   /** @throws InputError when it is no such file, or its records are damaged. */
-  constructor(source: ByteSource, progress?: (done: bigint, total: bigint) => void) {
+  constructor(
+    source: ByteSource,
+    progress?: (done: bigint, total: bigint) => void,
+    limit: number = recordLimit,
+  ) {
     this.name = source.name;
     this.#source = source;
-    const records = readRecords(source, progress);
+    const records = readRecords(source, limit, progress);
     if (records.incomplete !== undefined) this.incomplete = records.incomplete;
     this.#lay(records);
     this.size = this.#end.length === 0 ? 0 : this.#end.values[this.#end.length - 1]!;
@@ -160,7 +164,11 @@ class Latest {
   }
 }
 
-function readRecords(source: ByteSource, progress?: (done: bigint, total: bigint) => void): Records {
+function readRecords(
+  source: ByteSource,
+  limit: number,
+  progress?: (done: bigint, total: bigint) => void,
+): Records {
   const { name, size } = source;
   const target = new Column();
   const position = new Column();
@@ -185,9 +193,9 @@ function readRecords(source: ByteSource, progress?: (done: bigint, total: bigint
         `${name}: offset 0x${at.toString(16)}: expected a record of the flattened format, found offset ${offset}, size ${length}`,
       );
     }
-    if (target.length >= recordLimit) {
+    if (target.length >= limit) {
       throw new InputError(
-        `${name}: more than ${recordLimit} records: put the dump together first, with \`makedumpfile -R\``,
+        `${name}: more than ${limit} records: put the dump together first, with \`makedumpfile -R\``,
       );
     }
     at += recordHeader;

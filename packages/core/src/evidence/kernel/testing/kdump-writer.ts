@@ -87,21 +87,22 @@ export interface FlatWrite {
   readonly size?: bigint;
 }
 
+function recordHeader(offset: bigint, size: bigint): Buffer {
+  const bytes = Buffer.alloc(16);
+  bytes.writeBigInt64BE(offset, 0);
+  bytes.writeBigInt64BE(size, 8);
+  return bytes;
+}
+
 /** @param ended whether the mark stands at the end. */
 export function flattenedOf(writes: readonly FlatWrite[], ended = true): Uint8Array {
   const head = Buffer.alloc(4096);
   head.write("makedumpfile", 0, "latin1");
   head.writeBigInt64BE(1n, 16);
   head.writeBigInt64BE(1n, 24);
-  const header = (offset: bigint, size: bigint): Buffer => {
-    const bytes = Buffer.alloc(16);
-    bytes.writeBigInt64BE(offset, 0);
-    bytes.writeBigInt64BE(size, 8);
-    return bytes;
-  };
   const parts = writes.flatMap(({ offset, bytes, size }) => [
-    header(offset, size ?? BigInt(bytes.length)),
+    recordHeader(offset, size ?? BigInt(bytes.length)),
     bytes,
   ]);
-  return Buffer.concat([head, ...parts, ...(ended ? [header(-1n, -1n)] : [])]);
+  return Buffer.concat([head, ...parts, ...(ended ? [recordHeader(-1n, -1n)] : [])]);
 }
