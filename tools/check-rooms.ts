@@ -36,7 +36,7 @@ function floorOf(path: string): number {
 /** Every breach of the order among the imports of one file. */
 export function breachesIn(file: string, text: string): Breach[] {
   const breaches: Breach[] = [];
-  const isTest = file.endsWith(".test.ts");
+  const isTest = file.endsWith(".test.ts") || file.includes("/testing/");
   for (const [, specifier] of text.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)) {
     const target = specifier!.startsWith(".")
       ? relative(resolve("/"), resolve("/", dirname(file), specifier!))

@@ -1,11 +1,17 @@
+import { readFileSync } from "node:fs";
+import zlib from "node:zlib";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InputError } from "../input-error.ts";
-import { storedPages } from "../kernel/testing/stored-pages.ts";
+import { readStoredPages } from "../kernel/testing/stored-pages.ts";
 import { expandLzo } from "./lzo.ts";
 import { expandSnappy } from "./snappy.ts";
 
 const pageBytes = 4096;
+const storedPages = readStoredPages(
+  readFileSync(new URL("../fixtures/makedumpfile-pages.json", import.meta.url), "utf8"),
+  (bytes) => zlib.inflateSync(bytes),
+);
 const formats = [
   { name: "LZO", way: "lzo", expand: expandLzo },
   { name: "snappy", way: "snappy", expand: expandSnappy },

@@ -9,9 +9,20 @@ import { UnreadableMemory } from "./memory.ts";
 import { openPhysicalMemory } from "./open-physical.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import { type KdumpOptions, flattenedOf, kdumpOf } from "./testing/kdump-writer.ts";
-import { storedPages, testCodecs } from "./testing/stored-pages.ts";
+import { codecsFor, readStoredPages } from "./testing/stored-pages.ts";
 
 const pageBytes = 4096;
+const fixtures = new URL("../fixtures/", import.meta.url);
+
+function inflate(bytes: Uint8Array, size: number): Uint8Array {
+  return zlib.inflateSync(bytes, { maxOutputLength: size });
+}
+
+const storedPages = readStoredPages(
+  readFileSync(new URL("makedumpfile-pages.json", fixtures), "utf8"),
+  inflate,
+);
+const testCodecs = codecsFor(storedPages, inflate);
 
 function open(bytes: Uint8Array): PhysicalMemory {
   return openPhysicalMemory(bytesSource(bytes, "dump"), testCodecs);
@@ -35,7 +46,7 @@ function pageOfMachine(number: number): Uint8Array {
 }
 
 function fixture(name: string): Uint8Array {
-  return zlib.brotliDecompressSync(readFileSync(new URL(`../fixtures/${name}`, import.meta.url)));
+  return zlib.brotliDecompressSync(readFileSync(new URL(name, fixtures)));
 }
 
 describe.each(["qemu-10.0-kdump.br", "qemu-10.0-kdump-flattened.br"])("a dump by QEMU, %s", (name) => {

@@ -1,33 +1,29 @@
-import { readFileSync } from "node:fs";
-import zlib from "node:zlib";
 import { InputError } from "../../input-error.ts";
-import type { PageCodecs } from "../kdump-core.ts";
+import type { Inflate, PageCodecs } from "../kdump-core.ts";
 
-/** How makedumpfile 1.7.9 stored pages of a kernel's memory, each in the four ways that it knows. */
-type StoredWays = Readonly<Record<"zlib" | "lzo" | "snappy" | "zstd", string>>;
+const ways = ["zlib", "lzo", "snappy", "zstd"] as const;
 
-const fixture = new URL("../../fixtures/makedumpfile-pages.json", import.meta.url);
+/** A page of a kernel's memory as makedumpfile 1.7.9 stored it in each of its ways, and as it is. */
+export type StoredPage = Readonly<Record<(typeof ways)[number] | "plain", Uint8Array>>;
 
-/** The same pages in each way, and as they are. */
-export const storedPages: readonly (Readonly<Record<keyof StoredWays, Uint8Array>> & {
-  readonly plain: Uint8Array;
-})[] = (JSON.parse(readFileSync(fixture, "utf8")) as StoredWays[]).map((ways) => {
-  const bytes = (way: keyof StoredWays): Uint8Array => new Uint8Array(Buffer.from(ways[way], "base64"));
-  return {
-    zlib: bytes("zlib"),
-    lzo: bytes("lzo"),
-    snappy: bytes("snappy"),
-    zstd: bytes("zstd"),
-    plain: new Uint8Array(zlib.inflateSync(bytes("zlib"))),
-  };
-});
+/**
+ * @param text `evidence/fixtures/makedumpfile-pages.json`: bytes in base64.
+ * @param inflate of zlib's format.
+ */
+export function readStoredPages(text: string, inflate: Inflate): readonly StoredPage[] {
+  const pages = JSON.parse(text) as Record<(typeof ways)[number], string>[];
+  return pages.map((page) => {
+    const [zlib, lzo, snappy, zstd] = ways.map((way) => new Uint8Array(Buffer.from(page[way], "base64")));
+    return { zlib: zlib!, lzo: lzo!, snappy: snappy!, zstd: zstd!, plain: inflate(zlib!, 4096) };
+  });
+}
 
-/** What a platform hands in; zstd's pages are those above and no others. */
-export const testCodecs: PageCodecs = {
-  zlib: (bytes, size) => zlib.inflateSync(bytes, { maxOutputLength: size }),
-  zstd: (bytes) => {
-    const page = storedPages.find(({ zstd }) => Buffer.compare(zstd, bytes) === 0);
+/** What a platform hands in; of zstd's it knows these pages and no others. */
+export function codecsFor(pages: readonly StoredPage[], inflate: Inflate): PageCodecs {
+  const zstd: Inflate = (bytes) => {
+    const page = pages.find((stored) => Buffer.compare(stored.zstd, bytes) === 0);
     if (page === undefined) throw new InputError("zstd data: damaged");
     return page.plain;
-  },
-};
+  };
+  return { zlib: inflate, zstd };
+}
