@@ -22,6 +22,7 @@ import { type Chunks, chunksOf, compressionOf, expanded, longestMagic, nameOf, p
 import { FileBytes } from "./file-bytes.ts";
 import { HostFolder } from "./host-folder.ts";
 import { type InputKind, kindBytes, kindOf } from "./input-kind.ts";
+import { interruptible } from "./interruptible.ts";
 import { readLive } from "./live.ts";
 import { pageCodecs } from "./page-codecs.ts";
 import { SparseBytes } from "./sparse-bytes.ts";
@@ -43,7 +44,7 @@ export async function readHost(from: string, io: Io): Promise<HostState> {
   const progress = new Progress(io.stderr);
   try {
     const draft = new HostDraft(from);
-    if (from === "live") readLive(draft, progress);
+    if (from === "live") interruptible(() => readLive(draft, progress));
     else if (isFolder(from)) {
       readHostFiles(await withExpanded(insideOf(new HostFolder(from))), draft);
     } else await readFile(from, io, draft, progress);
@@ -131,13 +132,13 @@ async function readDump(chunks: Chunks, reading: Reading): Promise<void> {
     const bytes = await SparseBytes.from(chunks, name, ({ size }) => {
       progress.show(() => `${name}: ${count(Math.floor(size / 2 ** 20))} MiB expanded`);
     });
-    walkDump(bytes, reading);
+    interruptible(() => walkDump(bytes, reading));
     return;
   }
   await letGo(chunks);
   const bytes = new FileBytes(path);
   try {
-    walkDump(bytes, reading);
+    interruptible(() => walkDump(bytes, reading));
   } finally {
     bytes.close();
   }

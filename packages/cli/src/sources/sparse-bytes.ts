@@ -9,7 +9,7 @@ export interface SparseLimits {
   readonly length: number;
 }
 
-const defaults: SparseLimits = { kept: 4 * 2 ** 30, length: 256 * 2 ** 30 };
+const defaults: SparseLimits = { kept: 4 * 2 ** 30, length: 128 * 2 ** 30 };
 
 /** Bytes in memory that are mostly zeros: only pieces that hold anything else take room. */
 export class SparseBytes implements ByteSource {
