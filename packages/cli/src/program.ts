@@ -206,7 +206,7 @@ function program(io: Io, finish: (status: number) => void): Command {
   root
     .command("audit")
     .description("look for what is wrong with a host's interrupt remapping, and say what to do about it")
-    .option("--from <source>", "live, a folder, an archive, a vmcore, text, - for standard input", "live")
+    .addOption(fromOption())
     .addOption(
       new Option("--fail-on <severity>", "exit with 1 when a finding is at least so grave")
         .choices(["info", "low", "medium", "high", "never"])

@@ -17,7 +17,7 @@ export interface FollowFlags {
  */
 export async function follow(subject: readonly string[], flags: FollowFlags, io: Io): Promise<number> {
   const found = followOn(await readHost(flags.from, io), subject.join(" "));
-  if (flags.json === true) writeJson(io, "follow", { path: pathOf(found), ...plain(found) });
+  if (flags.json === true) writeJson(io, "follow", { path: pathOf(found), ...found });
   else io.stdout.write(reportFollowing(found, paintFor(io.stdout, io.env)));
   return statusOf(found);
 }
@@ -38,13 +38,4 @@ function pathOf(found: Following | FollowedVcpu): readonly object[] {
   if (found.kind === "vcpu") return [];
   const [only, ...others] = found.interrupts;
   return only === undefined || others.length > 0 ? [] : only.path;
-}
-
-/** The result with bigints as `0x` strings. */
-function plain(found: Following | FollowedVcpu): object {
-  return JSON.parse(
-    JSON.stringify(found, (_key, value: unknown) =>
-      typeof value === "bigint" ? `0x${value.toString(16)}` : value,
-    ),
-  ) as object;
 }

@@ -1,3 +1,4 @@
+import { hex } from "../spec/codec.ts";
 import { Outcome } from "../hardware/delivery.ts";
 import type { MessageComposer } from "./message-composer.ts";
 import type { Path, PathDelivery, PathMessage } from "./path.ts";
@@ -14,8 +15,24 @@ export function pathMessage(addressLow: number, addressHigh: number, data: numbe
   return { address: (BigInt(addressHigh >>> 0) << 32n) | BigInt(addressLow >>> 0), data: data >>> 0 };
 }
 
+/** What a unit sent on, if it sent something on; and what came of the request, as its last step says it. */
+export function sentBy(
+  outcome: Outcome,
+  composer: MessageComposer,
+): { readonly message: PathMessage | null; readonly delivery: PathDelivery | null; readonly result: string } {
+  if (outcome !== Outcome.passed && outcome !== Outcome.remapped) {
+    return { message: null, delivery: null, result: outcomeNames[outcome] };
+  }
+  const delivery = pathDelivery(composer);
+  return {
+    message: pathMessage(composer.addressLow, composer.addressHigh, composer.data),
+    delivery,
+    result: `vector ${delivery.vector}, destination ${hex(delivery.destination)}`,
+  };
+}
+
 /** What local APICs read out of the message that a unit sent. */
-export function pathDelivery(composer: MessageComposer): PathDelivery {
+function pathDelivery(composer: MessageComposer): PathDelivery {
   return {
     destination: composer.destination >>> 0,
     logical: composer.logical === 1,

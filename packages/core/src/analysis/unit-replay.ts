@@ -2,12 +2,11 @@ import type { TraceHandler, Vendor } from "../evidence/qemu-trace/index.ts";
 import { InputError } from "../evidence/input-error.ts";
 import { Outcome } from "../hardware/delivery.ts";
 import { Memory } from "../hardware/memory.ts";
-import { hex } from "../spec/codec.ts";
 import type { RuleId } from "../spec/rules.ts";
 import type { Ending } from "./decision.ts";
 import { EntryWatch } from "./entry-watch.ts";
 import { MessageComposer, printDelivery, printMessage } from "./message-composer.ts";
-import { outcomeNames, pathDelivery, pathMessage } from "./path-parts.ts";
+import { outcomeNames, pathMessage, sentBy } from "./path-parts.ts";
 import type { FollowChoice, Path, VendorPath } from "./path.ts";
 import { type Disagreement, type Unchecked, disagreementLimit } from "./replay-result.ts";
 import { Requesters } from "./requesters.ts";
@@ -231,12 +230,7 @@ export abstract class UnitReplay implements TraceHandler {
   #pathOf(request: TracedRequest, outcome: Outcome, agreed: boolean): Path {
     const { composer } = this;
     const ending = { outcome: outcomeNames[outcome], rule: this.ruleFor(outcome) };
-    const left = outcome === Outcome.passed || outcome === Outcome.remapped;
-    const delivery = left ? pathDelivery(composer) : null;
-    const result =
-      delivery === null
-        ? ending.outcome
-        : `vector ${delivery.vector}, destination ${hex(delivery.destination)}`;
+    const { message, delivery, result } = sentBy(outcome, composer);
     return {
       vendor: this.vendor,
       profile: this.profileName,
@@ -246,7 +240,7 @@ export abstract class UnitReplay implements TraceHandler {
       request: pathMessage(request.addressLow, 0, request.data),
       ...this.explain(request, ending, result),
       ...ending,
-      message: left ? pathMessage(composer.addressLow, composer.addressHigh, composer.data) : null,
+      message,
       delivery,
       agreed,
     };

@@ -3,6 +3,11 @@ export function printRequester(id: number): string {
   return `${hexByte(id >>> 8)}:${printDeviceFunction(id)}`;
 }
 
+/** A PCI function as sysfs calls it: `ssss:bb:dd.f`. */
+export function printFunction(place: { readonly segment: number; readonly requester: number }): string {
+  return `${place.segment.toString(16).padStart(4, "0")}:${printRequester(place.requester)}`;
+}
+
 /** The low 8 bits of a requester id as `dd.f`. */
 export function printDeviceFunction(id: number): string {
   return `${hexByte((id >>> 3) & 0x1f)}.${id & 7}`;

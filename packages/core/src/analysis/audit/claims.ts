@@ -1,3 +1,4 @@
+import { printFunction } from "../../spec/requester.ts";
 import type { PciDevice } from "../../evidence/host/device.ts";
 import type { LinuxInterrupt } from "../../evidence/host/interrupt.ts";
 import type { UnitState } from "../../evidence/host/unit.ts";
@@ -6,7 +7,7 @@ import type { HostEntry } from "../host/entry.ts";
 import type { HostLinks } from "../host/links.ts";
 import type { Evidence, Subject } from "./check.ts";
 import { type RemappableMessage, remappableOf } from "./message.ts";
-import { addressOf, entryName } from "./naming.ts";
+import { entryName } from "./naming.ts";
 
 /** What sends through an entry: an interrupt of Linux, or a function whose MSI capability names it. */
 export interface Claim {
@@ -40,7 +41,7 @@ export function claimsOf(links: HostLinks): Claim[] {
 }
 
 function key(device: PciDevice | undefined, { unit, requester, index }: Claim): string {
-  return `${device === undefined ? "-" : addressOf(device.segment, device.requester)} ${unit.name} ${requester} ${index}`;
+  return `${device === undefined ? "-" : printFunction(device)} ${unit.name} ${requester} ${index}`;
 }
 
 function interruptClaim(links: HostLinks, irq: LinuxInterrupt): Claim[] {
@@ -79,7 +80,7 @@ function capabilityClaims(links: HostLinks, device: PciDevice): Claim[] {
 function claimOf(links: HostLinks, device: PciDevice, message: RemappableMessage, vector: number): Claim {
   const { unit, requester, origin } = message;
   const index = message.index + vector;
-  const name = addressOf(device.segment, device.requester);
+  const name = printFunction(device);
   return {
     unit,
     requester,

@@ -1,3 +1,4 @@
+import { printFunction } from "../../spec/requester.ts";
 import type { BootMessage } from "../../evidence/boot-message.ts";
 import type { PciDevice } from "../../evidence/host/device.ts";
 import type { Origin } from "../../evidence/host/fact.ts";
@@ -9,7 +10,7 @@ import { type CommandLineEffects, effectsOf } from "../../linux/cmdline/effects.
 import type { HostLinks } from "../host/links.ts";
 import type { Evidence } from "./check.ts";
 import { type Claim, claimsOf } from "./claims.ts";
-import { addressOf, lineOf, releaseOf } from "./naming.ts";
+import { lineOf, releaseOf } from "./naming.ts";
 import { remappingOf } from "./remapping.ts";
 
 /** A host under audit: what is known of it, what belongs to what, and what several checks ask. */
@@ -65,7 +66,7 @@ export class AuditedHost {
       ({ driver }) => driver !== undefined && /vfio/.test(driver.value),
     );
     const evidence = devices.map((device) => ({
-      what: `${addressOf(device.segment, device.requester)} is bound to ${device.driver!.value}`,
+      what: `${printFunction(device)} is bound to ${device.driver!.value}`,
       origin: device.driver!.origin,
     }));
     for (const { irq, actions } of this.state.interrupts) {

@@ -1,16 +1,11 @@
 import type { PciDevice } from "../../evidence/host/device.ts";
 import type { Origin } from "../../evidence/host/fact.ts";
-import { printRequester } from "../../spec/requester.ts";
+import { printFunction, printRequester } from "../../spec/requester.ts";
 import type { HostEntry } from "../host/entry.ts";
 import type { Evidence, Subject } from "./check.ts";
 
-/** `ssss:bb:dd.f` */
-export function addressOf(segment: number, requester: number): string {
-  return `${segment.toString(16).padStart(4, "0")}:${printRequester(requester)}`;
-}
-
 export function deviceSubject({ segment, requester }: Pick<PciDevice, "segment" | "requester">): Subject {
-  return { kind: "device", name: addressOf(segment, requester) };
+  return { kind: "device", name: printFunction({ segment, requester }) };
 }
 
 export function entrySubject(entry: Pick<HostEntry, "unit" | "requester" | "index">): Subject {

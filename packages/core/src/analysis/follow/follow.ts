@@ -1,3 +1,4 @@
+import { printFunction } from "../../spec/requester.ts";
 import { InputError } from "../../evidence/input-error.ts";
 import { type Origin, fact } from "../../evidence/host/fact.ts";
 import type { PciDevice } from "../../evidence/host/device.ts";
@@ -5,7 +6,7 @@ import type { HostState } from "../../evidence/host/state.ts";
 import type { HostEntry } from "../host/entry.ts";
 import { HostLinks } from "../host/links.ts";
 import type { FollowedInterrupt, Following } from "./following.ts";
-import { Follower, printDevice } from "./interrupt.ts";
+import { Follower } from "./interrupt.ts";
 import { requesterOf } from "./requester.ts";
 import type { Followed } from "./source.ts";
 import { type Subject, interruptsOf, readSubject } from "./subject.ts";
@@ -46,7 +47,7 @@ function deviceInterrupts(
   if (own.length === 0) {
     const why =
       device.messageIrqs === undefined ? `${links.state.source} does not tell them` : "Linux uses none";
-    throw new InputError(`device ${printDevice(device)}: none of its interrupts is known: ${why}`);
+    throw new InputError(`device ${printFunction(device)}: none of its interrupts is known: ${why}`);
   }
   const chosen = own.filter((one) => {
     const source = links.sourceOf(one);

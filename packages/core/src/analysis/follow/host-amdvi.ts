@@ -13,16 +13,15 @@ import { decode, encode, hex, toWords } from "../../spec/codec.ts";
 import { printRequester } from "../../spec/requester.ts";
 import type { RuleId } from "../../spec/rules.ts";
 import { type AmdviDecisionFacts, type AmdviReading, amdviSteps } from "../decision-amdvi.ts";
-import type { Ending } from "../decision.ts";
 import type { HostLinks } from "../host/links.ts";
 import { MessageComposer } from "../message-composer.ts";
 import { amdviDecision } from "../path-amdvi.ts";
-import { outcomeNames, pathDelivery, pathMessage } from "../path-parts.ts";
 import {
   DecisionWatch,
   type HostDecision,
   type HostRequest,
   type RunResult,
+  cameTo,
   conclude,
 } from "./host-decision.ts";
 import { type Choice, type Setting, choices } from "./settings.ts";
@@ -211,16 +210,9 @@ export class AmdviHost {
     }
     watch.watching = true;
     const outcome = unit.interrupt(address, data | 0, requester);
-    const left = outcome === Outcome.passed || outcome === Outcome.remapped;
-    const delivery = left ? pathDelivery(composer) : null;
     const rule = outcome === Outcome.blocked ? unit.fault!.rule : passedRule(outcome, choice, fields);
     const open = openAt(choice, requester, device.entry, watch.seen, value);
-    const ending: Ending =
-      open === undefined ? { outcome: outcomeNames[outcome], rule } : { outcome: "not known", rule: open };
-    const result =
-      delivery === null
-        ? ending.outcome
-        : `vector ${delivery.vector}, destination ${hex(delivery.destination)}`;
+    const { ending, result, message, delivery } = cameTo(outcome, rule, open, composer);
     const posted = open === undefined ? watch.posted : null;
     const facts: AmdviDecisionFacts = {
       enabled: known(settings.iommuen),
@@ -242,11 +234,8 @@ export class AmdviHost {
     };
     return {
       branch: { facts, ending },
-      message:
-        left && open === undefined
-          ? pathMessage(composer.addressLow, composer.addressHigh, composer.data)
-          : null,
-      delivery: open === undefined ? delivery : null,
+      message,
+      delivery,
       posting: posted && {
         address: posted.address,
         vector: posted.vector,

@@ -1,11 +1,14 @@
 import type { Origin, Missing } from "../../evidence/host/fact.ts";
+import type { Outcome } from "../../hardware/delivery.ts";
 import type { EventKind, Observer } from "../../hardware/event.ts";
 import { eventKinds } from "../../hardware/event.ts";
 import type { RuleId } from "../../spec/rules.ts";
 import type { Branch, Ending, StepDeclaration } from "../decision.ts";
 import { endOf } from "../decision.ts";
 import { EntryWatch } from "../entry-watch.ts";
+import type { MessageComposer } from "../message-composer.ts";
 import type { UnitDecision } from "../path.ts";
+import { outcomeNames, sentBy } from "../path-parts.ts";
 import { type Answer, type Settings, decisive, printChoice } from "./settings.ts";
 
 /** An interrupt request as a unit of a host is to be sent it. */
@@ -72,6 +75,24 @@ export class DecisionWatch extends EntryWatch implements Observer {
     const address = (BigInt(b >>> 0) << 32n) | BigInt(a >>> 0);
     this.posted = { address, vector: c, notified: d === 1, urgent: e === 1 };
   }
+}
+
+/**
+ * How one run of a unit ended, and what it sent on.
+ * @param open the rule at which something decides that is not known; undefined where nothing does.
+ */
+export function cameTo(
+  outcome: Outcome,
+  rule: RuleId,
+  open: RuleId | undefined,
+  composer: MessageComposer,
+): { readonly ending: Ending; readonly result: string } & Pick<UnitDecision, "message" | "delivery"> {
+  const { message, delivery, result } = sentBy(outcome, composer);
+  if (open === undefined) {
+    return { ending: { outcome: outcomeNames[outcome], rule }, result, message, delivery };
+  }
+  const ending = { outcome: "not known", rule: open } as const;
+  return { ending, result: delivery === null ? ending.outcome : result, message: null, delivery: null };
 }
 
 /** Puts the answers for every choice together: one outcome where they agree, else what it hangs on. */

@@ -19,9 +19,7 @@ import {
 } from "../../spec/vtd/registers.ts";
 import { type VtdDecisionFacts, type VtdReading, requestIndex, vtdSteps } from "../decision-vtd.ts";
 import type { HostLinks } from "../host/links.ts";
-import type { Ending } from "../decision.ts";
 import { MessageComposer } from "../message-composer.ts";
-import { outcomeNames, pathDelivery, pathMessage } from "../path-parts.ts";
 import { vtdDecision } from "../path-vtd.ts";
 import {
   DecisionWatch,
@@ -29,6 +27,7 @@ import {
   type HostRequest,
   type Posting,
   type RunResult,
+  cameTo,
   conclude,
 } from "./host-decision.ts";
 import { type Choice, type Setting, choices } from "./settings.ts";
@@ -230,26 +229,16 @@ export class VtdHost {
     const { requester, data } = request;
     const outcome = unit.interrupt(address, data | 0, requester);
     const seen = watch.seen ? watch.words : undefined;
-    const left = outcome === Outcome.passed || outcome === Outcome.remapped;
-    const delivery = left ? pathDelivery(composer) : null;
     const rule = outcome === Outcome.blocked ? unit.fault!.rule : ruleOf(outcome, choice);
     const open = openAt(seen, value, requester, rule);
-    const ending: Ending =
-      open === undefined ? { outcome: outcomeNames[outcome], rule } : { outcome: "not known", rule: open };
-    const result =
-      delivery === null
-        ? ending.outcome
-        : `vector ${delivery.vector}, destination ${hex(delivery.destination)}`;
+    const { ending, result, message, delivery } = cameTo(outcome, rule, open, composer);
     return {
       branch: {
         facts: this.#facts(request, address, value === undefined ? undefined : seen, index, result),
         ending,
       },
-      message:
-        left && open === undefined
-          ? pathMessage(composer.addressLow, composer.addressHigh, composer.data)
-          : null,
-      delivery: open === undefined ? delivery : null,
+      message,
+      delivery,
       posting:
         watch.posted === null || open !== undefined
           ? null

@@ -1,8 +1,7 @@
 import type { LinuxInterrupt } from "../../evidence/host/interrupt.ts";
 import type { HostState } from "../../evidence/host/state.ts";
 import type { UnitState } from "../../evidence/host/unit.ts";
-import type { PciDevice } from "../../evidence/host/device.ts";
-import { printRequester } from "../../spec/requester.ts";
+import { printFunction, printRequester } from "../../spec/requester.ts";
 import { ruleOf } from "../../spec/rules.ts";
 import { msiData } from "../../spec/msi/message.ts";
 import { decode, hex } from "../../spec/codec.ts";
@@ -88,7 +87,7 @@ export class Follower {
     const { outcome, rule, why } = story.ended!;
     return {
       title: titleOf(followed),
-      device: device === undefined ? null : printDevice(device),
+      device: device === undefined ? null : printFunction(device),
       vector: source?.kind === "pci" ? source.index : null,
       irq: interrupt?.irq ?? null,
       actions: interrupt?.actions?.value ?? [],
@@ -105,17 +104,12 @@ export class Follower {
   }
 }
 
-/** `ssss:bb:dd.f`. */
-export function printDevice({ segment, requester }: PciDevice): string {
-  return `${segment.toString(16).padStart(4, "0")}:${printRequester(requester)}`;
-}
-
 function titleOf({ interrupt, source, device, reference }: Followed): string {
   const parts: string[] = [];
   if (device !== undefined) {
     const index = source?.kind === "pci" && source.index !== null ? ` vector ${source.index}` : "";
     const driver = device.driver === undefined ? "" : ` (${device.driver.value})`;
-    parts.push(`${printDevice(device)}${driver}${index}`);
+    parts.push(`${printFunction(device)}${driver}${index}`);
   } else if (source?.kind === "ioapic") parts.push(`IOAPIC ${source.id ?? "?"} pin ${source.pin}`);
   else if (source?.kind === "hpet") parts.push(`HPET ${source.id ?? "?"}`);
   else if (source?.kind === "unit") parts.push(`${source.unit}'s own event`);
@@ -195,7 +189,7 @@ function tellUnit(story: Story, links: HostLinks, followed: Followed, request: H
   }
   story.tell({ ...step, verdict: "not known", detail: "neither sysfs nor DMAR nor IVRS tells it" });
   story.lack({
-    what: `the remapping unit before ${device === undefined ? "it" : printDevice(device)}`,
+    what: `the remapping unit before ${device === undefined ? "it" : printFunction(device)}`,
     why: `${links.state.source} does not tell it${reference === undefined ? "" : ` (${reference.value.unit})`}`,
     needs: "sys/class/iommu of the host, or its DMAR or IVRS table",
   });

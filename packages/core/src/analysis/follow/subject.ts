@@ -3,9 +3,8 @@ import type { PciDevice } from "../../evidence/host/device.ts";
 import type { LinuxInterrupt } from "../../evidence/host/interrupt.ts";
 import type { Vcpu, VirtualMachine } from "../../evidence/host/virtual-machine.ts";
 import type { UnitState } from "../../evidence/host/unit.ts";
-import { printRequester } from "../../spec/requester.ts";
+import { printFunction, printRequester } from "../../spec/requester.ts";
 import type { HostLinks } from "../host/links.ts";
-import { printDevice } from "./interrupt.ts";
 
 /** What is to be followed. */
 export type Subject =
@@ -53,7 +52,7 @@ function deviceNamed(links: HostLinks, name: string, vector: string | undefined)
   const { state } = links;
   const device = links.deviceNamed(name);
   if (device === undefined) {
-    const names = list(state.devices.map(printDevice));
+    const names = list(state.devices.map(printFunction));
     throw new InputError(
       `device ${name}: ${state.source} knows no such device, ${names === "" ? "and none at all" : `expected one of ${names}`}`,
     );

@@ -1,7 +1,7 @@
 import type { Fact, Origin } from "../../evidence/host/fact.ts";
 import type { TableEntries, UnitState } from "../../evidence/host/unit.ts";
 import { irte32, irteGuest, irteRemapped128 } from "../../spec/amdvi/irte.ts";
-import { decode } from "../../spec/codec.ts";
+import { type Values, decode } from "../../spec/codec.ts";
 import { irtePosted, irteRemapped } from "../../spec/vtd/irte.ts";
 
 /** Whose requests an entry of VT-d lets through, as it stands there. */
@@ -96,7 +96,7 @@ function read(
 ): HostEntry {
   const place = { unit, requester, index, value, width, origin };
   if (unit.vendor === "intel") return { ...place, ...readVtd(value) };
-  return { ...place, ...(width === 32 ? readAmdvi32(value) : readAmdvi128(value)) };
+  return { ...place, ...(width === 32 ? remappedAmdvi(decode(irte32, value)) : readAmdvi128(value)) };
 }
 
 type Content = Omit<HostEntry, "unit" | "requester" | "index" | "value" | "width" | "origin">;
@@ -132,8 +132,9 @@ function readVtd(value: bigint): Content {
   };
 }
 
-function readAmdvi32(value: bigint): Content {
-  const { remapen, dest, dm, inttype, vector } = decode(irte32, value);
+type RemappedField = "remapen" | "dest" | "dm" | "inttype" | "vector";
+
+function remappedAmdvi({ remapen, dest, dm, inttype, vector }: Values<RemappedField>): Content {
   return {
     mode: "remapped",
     present: remapen === 1,
@@ -148,20 +149,7 @@ function readAmdvi32(value: bigint): Content {
 }
 
 function readAmdvi128(value: bigint): Content {
-  if ((value & modeOf.amdvi) === 0n) {
-    const { remapen, dest, dm, inttype, vector } = decode(irteRemapped128, value);
-    return {
-      mode: "remapped",
-      present: remapen === 1,
-      vector: Number(vector),
-      destination: Number(dest),
-      logical: dm === 1,
-      deliveryMode: Number(inttype),
-      source: null,
-      descriptor: null,
-      guest: null,
-    };
-  }
+  if ((value & modeOf.amdvi) === 0n) return remappedAmdvi(decode(irteRemapped128, value));
   const { remapen, dest, vector, root, gatag, isrun, galogintr } = decode(irteGuest, value);
   return {
     mode: "guest",

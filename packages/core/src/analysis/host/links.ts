@@ -5,7 +5,6 @@ import type { Processor } from "../../evidence/host/processor.ts";
 import type { HostState } from "../../evidence/host/state.ts";
 import type { UnitState } from "../../evidence/host/unit.ts";
 import type { PostedDescriptor, Vcpu, VirtualMachine } from "../../evidence/host/virtual-machine.ts";
-import { printRequester } from "../../spec/requester.ts";
 import { PciTree } from "./bridges.ts";
 import { processorsOf } from "./destinations.ts";
 import { type HostEntry, type HostTable, destinationOf, entriesOf, tablesOf } from "./entry.ts";
@@ -126,11 +125,6 @@ export class HostLinks {
 
   deviceAt(segment: number, requester: number): PciDevice | undefined {
     return this.#tree.at(segment, requester);
-  }
-
-  /** A function, or a requester id, as `ssss:bb:dd.f`. */
-  nameOf({ segment, requester }: { readonly segment: number; readonly requester: number }): string {
-    return `${segment.toString(16).padStart(4, "0")}:${printRequester(requester)}`;
   }
 
   /** `bb:dd.f`, with or without a segment; without one it is segment 0's, or the only one that there is. */

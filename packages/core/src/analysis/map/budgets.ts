@@ -1,3 +1,4 @@
+import { printFunction } from "../../spec/requester.ts";
 import type { Processor } from "../../evidence/host/processor.ts";
 import type { HostLinks } from "../host/links.ts";
 import type { MapRow } from "./row.ts";
@@ -77,7 +78,7 @@ function tableBudgets(links: HostLinks): TableBudget[] {
     const segment = links.segmentOf(unit) ?? 0;
     return {
       unit: unit.name,
-      requesters: requester === null ? null : shared.map((one) => links.nameOf({ segment, requester: one })),
+      requesters: requester === null ? null : shared.map((one) => printFunction({ segment, requester: one })),
       used: used.get(keyOf(unit.name, requester)) ?? 0,
       allocated: table.value.allocated?.size ?? null,
       size: table.value.length,
@@ -121,7 +122,7 @@ function messageBudgets(links: HostLinks, rows: readonly MapRow[]): MessageBudge
   }
   const budgets: MessageBudget[] = [];
   for (const one of links.state.devices) {
-    const device = links.nameOf(one);
+    const device = printFunction(one);
     const driver = one.driver?.value ?? null;
     for (const kind of ["msi", "msix"] as const) {
       const capability = one[kind]?.value;

@@ -1,5 +1,6 @@
+import { hex } from "../../spec/codec.ts";
+import { printFunction } from "../../spec/requester.ts";
 import { deliveryModes } from "../../spec/msi/message.ts";
-import { hex } from "./interrupt-part.ts";
 import type { HostEntry } from "../host/entry.ts";
 import type { HostLinks } from "../host/links.ts";
 import type { MapRow } from "./row.ts";
@@ -55,8 +56,8 @@ function posted(owner: Owner | undefined): number[] | null {
 
 function requesterOf(links: HostLinks, { unit, requester, source }: HostEntry): string | null {
   const segment = links.segmentOf(unit) ?? 0;
-  if (requester !== null) return links.nameOf({ segment, requester });
-  return source === null || source.svt >= 2 ? null : links.nameOf({ segment, requester: source.sid });
+  if (requester !== null) return printFunction({ segment, requester });
+  return source === null || source.svt >= 2 ? null : printFunction({ segment, requester: source.sid });
 }
 
 function deliveryOf({ unit, deliveryMode }: HostEntry): string | null {
@@ -81,5 +82,5 @@ export function deviceBehind(
   if (id === undefined || segment === undefined) return undefined;
   const device = links.deviceAt(segment, id);
   if (device === undefined) return undefined;
-  return { device: links.nameOf(device), driver: device.driver?.value ?? null, kind: null };
+  return { device: printFunction(device), driver: device.driver?.value ?? null, kind: null };
 }

@@ -1,3 +1,5 @@
+import { hex } from "../../spec/codec.ts";
+import { printFunction } from "../../spec/requester.ts";
 import type { LinuxInterrupt } from "../../evidence/host/interrupt.ts";
 import type { HostLinks } from "../host/links.ts";
 import type { MapRow } from "./row.ts";
@@ -34,7 +36,7 @@ function sourcePart(
   switch (source?.kind) {
     case "pci": {
       const kind = isUnit(links, source) ? "unit" : (links.messageKindOf(interrupt) ?? null);
-      return { device: links.nameOf(source), driver, kind, input: source.index };
+      return { device: printFunction(source), driver, kind, input: source.index };
     }
     case "ioapic":
       return { device: numbered(source.id), driver, kind: "ioapic", input: source.pin };
@@ -45,7 +47,7 @@ function sourcePart(
     case undefined:
   }
   const kind = links.messageKindOf(interrupt) ?? null;
-  return { device: device === undefined ? null : links.nameOf(device), driver, kind, input: null };
+  return { device: device === undefined ? null : printFunction(device), driver, kind, input: null };
 }
 
 /** Whether a function is an AMD-Vi unit: its own events are never remapped. */
@@ -63,8 +65,4 @@ function sparse(links: HostLinks, counts: readonly number[]): Record<string, num
     if (count !== 0) result[processors[i]?.cpu ?? i] = count;
   });
   return result;
-}
-
-export function hex(value: bigint | number): string {
-  return `0x${value.toString(16)}`;
 }

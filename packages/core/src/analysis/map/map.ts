@@ -1,3 +1,4 @@
+import { printFunction } from "../../spec/requester.ts";
 import type { Fact, Missing, Origin } from "../../evidence/host/fact.ts";
 import type { LinuxInterrupt } from "../../evidence/host/interrupt.ts";
 import type { HostState } from "../../evidence/host/state.ts";
@@ -116,10 +117,10 @@ function kernelState({ started, masked }: LinuxInterrupt): RowState | null {
 
 function requesterOf(links: HostLinks, interrupt: LinuxInterrupt): string | null {
   const source = links.sourceOf(interrupt);
-  if (source?.kind === "pci") return links.nameOf(source);
+  if (source?.kind === "pci") return printFunction(source);
   if (source?.kind !== "ioapic" && source?.kind !== "hpet") return null;
   const platform = links.platformSourceOf(source);
-  return platform === undefined ? null : links.nameOf(platform);
+  return platform === undefined ? null : printFunction(platform);
 }
 
 function originsOf(

@@ -1,8 +1,8 @@
+import { hex } from "../../spec/codec.ts";
 import type { DomainLevel } from "../host/interrupt.ts";
 import { InputError } from "../input-error.ts";
 import type { Kernel } from "./kernel.ts";
 import { KernelStruct } from "./kernel-struct.ts";
-import { printAddress } from "./words.ts";
 
 const depthLimit = 16;
 
@@ -30,7 +30,7 @@ export class IrqLevels {
     for (let data: KernelStruct | undefined = first; data !== undefined;) {
       if (levels.length === depthLimit) {
         throw new InputError(
-          `${this.#kernel.memory.name}: irq_data at ${printAddress(first.address)}: expected at most ${depthLimit} levels`,
+          `${this.#kernel.memory.name}: irq_data at ${hex(first.address)}: expected at most ${depthLimit} levels`,
         );
       }
       const domainAddress = data.pointer("domain");

@@ -1,9 +1,10 @@
+import { hex } from "../../spec/codec.ts";
 import { InputError } from "../input-error.ts";
 import { readSymbolNames } from "./kallsyms-names.ts";
 import type { AddressSpace } from "./memory.ts";
 import { NameTable } from "./name-table.ts";
 import type { Vmcoreinfo } from "./vmcoreinfo.ts";
-import { dword, printAddress, qword, textUpToZero } from "./words.ts";
+import { dword, qword, textUpToZero } from "./words.ts";
 
 /** The symbols of a kernel without its modules. */
 export interface SymbolTable {
@@ -87,7 +88,7 @@ function encodingOf(
     if (holds) return (number) => read(number, base)[encoding]!;
   }
   throw new InputError(
-    `${source}: kallsyms: expected _stext at ${printAddress(info.symbol("_stext") ?? 0n)}, as VMCOREINFO has it; ` +
+    `${source}: kallsyms: expected _stext at ${hex(info.symbol("_stext") ?? 0n)}, as VMCOREINFO has it; ` +
       `no known encoding of the addresses puts it there`,
   );
 }

@@ -1,3 +1,4 @@
+import { hex } from "../../spec/codec.ts";
 import type { ByteSource } from "../byte-source.ts";
 import { expandLzo } from "../compression/lzo.ts";
 import { expandSnappy } from "../compression/snappy.ts";
@@ -6,7 +7,7 @@ import { type KdumpHeader, kdumpBlock, pageFlag, readKdumpHeader } from "./kdump
 import { UnreadableMemory } from "./memory.ts";
 import { PageBitmap } from "./page-bitmap.ts";
 import type { MemoryRange, PhysicalMemory } from "./physical-memory.ts";
-import { dword, printAddress, qword } from "./words.ts";
+import { dword, qword } from "./words.ts";
 
 /**
  * Expands one page.
@@ -108,9 +109,7 @@ export class KdumpCore implements PhysicalMemory {
     const stored = this.#source.read(Number(offset), size);
     const page = flags === 0 ? stored : this.#expand(stored, flags, unreadable);
     if (page.length !== kdumpBlock) {
-      throw unreadable(
-        `expected ${kdumpBlock} bytes of its page at ${printAddress(offset)}, found ${page.length}`,
-      );
+      throw unreadable(`expected ${kdumpBlock} bytes of its page at ${hex(offset)}, found ${page.length}`);
     }
     return page;
   }

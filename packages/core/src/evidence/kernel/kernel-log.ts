@@ -1,10 +1,11 @@
+import { hex } from "../../spec/codec.ts";
 import type { HostDraft } from "../host/draft.ts";
 import { addKernelLog } from "../host/read-log.ts";
 import { InputError } from "../input-error.ts";
 import type { Kernel } from "./kernel.ts";
 import { KernelStruct, readQuad } from "./kernel-struct.ts";
 import { UnreadableMemory } from "./memory.ts";
-import { dword, printAddress, qword } from "./words.ts";
+import { dword, qword } from "./words.ts";
 
 /** `log_buf_len=` at most: 2^31 bytes may be asked for; logs of that size are cut here. */
 const sizeBitsLimit = 31;
@@ -159,7 +160,7 @@ function readBuffer(kernel: Kernel): KernelLog {
     }
     if (length < headBytes) {
       throw new InputError(
-        `${kernel.memory.name}: log_buf: expected records of ${headBytes} bytes and more, found ${length} at ${printAddress(record.address)}`,
+        `${kernel.memory.name}: log_buf: expected records of ${headBytes} bytes and more, found ${length} at ${hex(record.address)}`,
       );
     }
     collected.add(() => ({

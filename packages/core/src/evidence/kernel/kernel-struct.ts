@@ -1,6 +1,7 @@
+import { hex } from "../../spec/codec.ts";
 import { InputError } from "../input-error.ts";
 import type { Kernel, KernelMember, KernelType } from "./kernel.ts";
-import { printAddress, qword, textUpToZero } from "./words.ts";
+import { qword, textUpToZero } from "./words.ts";
 
 /** A structure larger than this is read member by member. */
 const wholeBytes = 4096;
@@ -108,7 +109,7 @@ export class KernelStruct {
   number(...names: readonly string[]): number {
     const value = this.unsigned(...names);
     if (value > BigInt(Number.MAX_SAFE_INTEGER)) {
-      throw this.#wrong(names, `a number below 2^53, found ${printAddress(value)}`);
+      throw this.#wrong(names, `a number below 2^53, found ${hex(value)}`);
     }
     return Number(value);
   }
@@ -201,7 +202,7 @@ export class KernelStruct {
 
   #wrong(names: readonly string[], expected: string): InputError {
     return new InputError(
-      `${this.kernel.memory.name}: ${this.type.name}.${names.join(" or ")} at ${printAddress(this.address)}: expected ${expected}`,
+      `${this.kernel.memory.name}: ${this.type.name}.${names.join(" or ")} at ${hex(this.address)}: expected ${expected}`,
     );
   }
 

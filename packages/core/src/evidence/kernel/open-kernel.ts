@@ -1,3 +1,4 @@
+import { hex } from "../../spec/codec.ts";
 import type { ByteSource } from "../byte-source.ts";
 import { InputError } from "../input-error.ts";
 import { Btf, btfLimit } from "./btf.ts";
@@ -15,7 +16,7 @@ import { Modules } from "./modules.ts";
 import { PagedMemory } from "./page-tables.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import { Vmcoreinfo, scanForVmcoreinfo } from "./vmcoreinfo.ts";
-import { dword, printAddress, qword, textUpToZero } from "./words.ts";
+import { dword, qword, textUpToZero } from "./words.ts";
 
 /** Symbols of the kernel without its modules. */
 interface SymbolTable {
@@ -113,7 +114,7 @@ function imageTypes(memory: AddressSpace, table: SymbolTable): Btf {
   if (start === undefined || stop === undefined || stop <= start || stop - start > BigInt(btfLimit)) {
     throw new InputError(
       `${memory.name}: expected BTF of at most ${btfLimit} bytes from __start_BTF to __stop_BTF, as a kernel with ` +
-        `CONFIG_DEBUG_INFO_BTF and CONFIG_KALLSYMS_ALL has it, found ${start === undefined ? "none" : printAddress(start)}`,
+        `CONFIG_DEBUG_INFO_BTF and CONFIG_KALLSYMS_ALL has it, found ${start === undefined ? "none" : hex(start)}`,
     );
   }
   return new Btf(memory.read(start, Number(stop - start)), null, `${memory.name}: BTF`);

@@ -1,7 +1,7 @@
+import { hex } from "../../spec/codec.ts";
 import { InputError } from "../input-error.ts";
 import type { Kernel } from "./kernel.ts";
 import { KernelStruct } from "./kernel-struct.ts";
-import { printAddress } from "./words.ts";
 
 /** What a tree keeps, and the lowest index at which it keeps it. Indices past 2^53 are not exact. */
 export type TreeEntry = readonly [index: number, entry: bigint];
@@ -114,14 +114,12 @@ class Budget {
   }
 
   spend(node: bigint): void {
-    if (this.#seen.has(node)) throw this.wrong(`each node once, found ${printAddress(node)} again`);
+    if (this.#seen.has(node)) throw this.wrong(`each node once, found ${hex(node)} again`);
     if (this.#seen.size === nodeLimit) throw this.wrong(`at most ${nodeLimit} nodes`);
     this.#seen.add(node);
   }
 
   wrong(expected: string): InputError {
-    return new InputError(
-      `${this.#kernel.memory.name}: tree at ${printAddress(this.#root)}: expected ${expected}`,
-    );
+    return new InputError(`${this.#kernel.memory.name}: tree at ${hex(this.#root)}: expected ${expected}`);
   }
 }

@@ -1,10 +1,10 @@
+import { hex } from "../../spec/codec.ts";
 import type { Draft } from "../host/draft.ts";
 import { type Origin, fact } from "../host/fact.ts";
 import type { AvicPosting, Vcpu, VirtualMachine } from "../host/virtual-machine.ts";
 import { InputError } from "../input-error.ts";
 import { KernelStruct, readQuad } from "./kernel-struct.ts";
 import { listOf } from "./lists.ts";
-import { printAddress } from "./words.ts";
 
 /** Adds what KVM on SVM calls a machine in GATags. */
 export function avicMachine(vm: KernelStruct, machine: Draft<VirtualMachine>, place: Origin): void {
@@ -33,7 +33,7 @@ export function avicVcpu(
   if (regs !== undefined) {
     const address = kernel.physical(regs);
     if (address === undefined) {
-      throw new InputError(`${kernel.memory.name}: no physical address is known of ${printAddress(regs)}`);
+      throw new InputError(`${kernel.memory.name}: no physical address is known of ${hex(regs)}`);
     }
     facts.descriptor = fact(address, place);
   }

@@ -1,8 +1,8 @@
+import { hex } from "../../spec/codec.ts";
 import type { HostDraft } from "../host/draft.ts";
 import { type Fact, type Origin, fact } from "../host/fact.ts";
 import { InputError } from "../input-error.ts";
 import type { Kernel } from "./kernel.ts";
-import { printAddress } from "./words.ts";
 
 /** A remapping unit, as the walk of interrupts meets it: by the addresses that other structures hold. */
 export interface WalkedUnit {
@@ -79,5 +79,5 @@ export function placeOf(structure: {
   readonly type: { readonly name: string };
   readonly address: bigint;
 }): string {
-  return `${structure.type.name} at ${printAddress(structure.address)}`;
+  return `${structure.type.name} at ${hex(structure.address)}`;
 }

@@ -1,3 +1,4 @@
+import { hex } from "../../spec/codec.ts";
 import type { Draft, HostDraft } from "../host/draft.ts";
 import { type Origin, fact } from "../host/fact.ts";
 import type { Vcpu, VirtualMachine } from "../host/virtual-machine.ts";
@@ -12,7 +13,7 @@ import { avicMachine, avicVcpu } from "./walk-avic.ts";
 import { bypassProducers, irqfdsOf } from "./walk-irqfd.ts";
 import { KernelWalk, placeOf } from "./walk-context.ts";
 import { hostDescriptors, vmxVcpu, wakeupLists } from "./walk-vmx.ts";
-import { dword, printAddress } from "./words.ts";
+import { dword } from "./words.ts";
 
 /** All virtual machines of a host together have no more virtual processors, and no more irqfds. */
 const vcpuLimit = 1 << 16;
@@ -105,7 +106,7 @@ function walkMachine(walk: KvmWalk, vm: KernelStruct): void {
     walk.attempt(`process of the virtual machine ${placeOf(vm)}`, () => ownerOf(vm)) ?? {};
   // A process may have several machines.
   const own = pid !== undefined && !walk.names.has(String(pid));
-  const name = own ? String(pid) : printAddress(vm.address);
+  const name = own ? String(pid) : hex(vm.address);
   walk.names.add(name);
   const vcpus: Draft<Vcpu>[] = [];
   const machine: Draft<VirtualMachine> = { name, vcpus };
@@ -128,7 +129,7 @@ function walkMachine(walk: KvmWalk, vm: KernelStruct): void {
   walk.attempt(`${what}: its virtual processors`, () => {
     for (const address of vcpuAddresses(vm)) {
       walk.vcpus.take();
-      const vcpu = walk.attempt(`${what}: the virtual processor at ${printAddress(address)}`, () =>
+      const vcpu = walk.attempt(`${what}: the virtual processor at ${hex(address)}`, () =>
         walkVcpu(walk, vm, name, new KernelStruct(walk.kernel, "kvm_vcpu", address, "kvm")),
       );
       if (vcpu !== undefined) vcpus.push(vcpu);
@@ -175,7 +176,7 @@ function* vcpuAddresses(vm: KernelStruct): Generator<bigint> {
 function walkVcpu(walk: KvmWalk, vm: KernelStruct, machine: string, vcpu: KernelStruct): Draft<Vcpu> {
   if (vcpu.pointer("kvm") !== vm.address) {
     throw new InputError(
-      `${placeOf(vcpu)}: expected its kvm to be ${printAddress(vm.address)}, found ${printAddress(vcpu.pointer("kvm"))}`,
+      `${placeOf(vcpu)}: expected its kvm to be ${hex(vm.address)}, found ${hex(vcpu.pointer("kvm"))}`,
     );
   }
   const place = walk.origin(placeOf(vcpu));

@@ -1,3 +1,4 @@
+import { hex } from "../../spec/codec.ts";
 import { littleEndian } from "../byte-source.ts";
 import type { Draft, HostDraft } from "../host/draft.ts";
 import { type Origin, fact } from "../host/fact.ts";
@@ -8,7 +9,6 @@ import type { Kernel } from "./kernel.ts";
 import { KernelStruct } from "./kernel-struct.ts";
 import { listOf } from "./lists.ts";
 import { perCpu, processorsOf } from "./per-cpu.ts";
-import { printAddress } from "./words.ts";
 
 /** Bytes of a posted-interrupt descriptor (VT-d 9.11). */
 const descriptorBytes = 64;
@@ -94,7 +94,7 @@ function addDescriptor(
   const value = littleEndian(kernel.memory.read(virtual, descriptorBytes));
   const address = kernel.physical(virtual);
   if (address === undefined) {
-    throw new InputError(`${kernel.memory.name}: no physical address is known of ${printAddress(virtual)}`);
+    throw new InputError(`${kernel.memory.name}: no physical address is known of ${hex(virtual)}`);
   }
   draft.descriptor(address, fact(owner, place)).value ??= fact(value, place);
   return address;

@@ -19,8 +19,3 @@ export function textUpToZero(bytes: Uint8Array, start: number, end: number): str
   for (let i = start; i < end && bytes[i] !== 0; i++) text += String.fromCharCode(bytes[i]!);
   return text;
 }
-
-/** An address as messages print it. */
-export function printAddress(address: bigint): string {
-  return `0x${address.toString(16)}`;
-}

@@ -7,7 +7,7 @@ import type { HostEntry } from "../../host/entry.ts";
 import { check } from "../check.ts";
 import type { AuditedHost } from "../host.ts";
 import { entryEvidence, entryName, entrySubject } from "../naming.ts";
-import { presentEntries } from "./present.ts";
+import { presentEntries, remappedEntries } from "./present.ts";
 
 /** What a violation may hang on, as far as the host shows it. */
 function contextOf({ links, state }: AuditedHost, { unit }: HostEntry): Context {
@@ -83,8 +83,7 @@ export const illegalVectors = check({
   why: "The local APIC refuses the interrupt and sets ESR bit 6: it is lost.",
   fix: "Find out who writes the table besides the kernel, which gives out vectors from 20h.",
   find(host, look) {
-    for (const entry of presentEntries(host, look)) {
-      if (entry.mode !== "remapped") continue;
+    for (const entry of remappedEntries(host, look)) {
       look.at();
       const { vector, deliveryMode, unit } = entry;
       if (vector >= 16 || (unit.vendor === "intel" && vectorless.has(deliveryMode!))) continue;

@@ -5,7 +5,7 @@ import type { AuditedHost } from "../host.ts";
 import { type Look, shows } from "../look.ts";
 import { entryEvidence, entryName, entrySubject, listed } from "../naming.ts";
 import { capital } from "./content.ts";
-import { presentEntries } from "./present.ts";
+import { presentEntries, remappedEntries } from "./present.ts";
 import { usersKnown } from "./users.ts";
 
 const placeholder = 0xef;
@@ -33,8 +33,7 @@ export const deadDestinations = check({
   why: "No processor takes the interrupt: it is lost, and its driver waits.",
   fix: "Give the interrupt's affinity anew (/proc/irq/N/smp_affinity); if it comes back, look at CPU hotplug.",
   find(host, look) {
-    for (const entry of presentEntries(host, look)) {
-      if (entry.mode !== "remapped") continue;
+    for (const entry of remappedEntries(host, look)) {
       const targets = targetsOf(host, entry, look);
       if (targets === undefined) continue;
       look.at();
@@ -65,8 +64,7 @@ export const placeholderVectors = check({
   why: "The interrupt arrives at a vector without a handler: the driver does not hear of it.",
   fix: "Unbind and bind the driver of the device; if it comes back, the kernel lost the vector in activation: report it.",
   find(host, look) {
-    for (const entry of presentEntries(host, look)) {
-      if (entry.mode !== "remapped") continue;
+    for (const entry of remappedEntries(host, look)) {
       if (entry.vector !== placeholder) {
         look.at();
         continue;

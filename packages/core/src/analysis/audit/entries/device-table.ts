@@ -2,14 +2,14 @@ import type { AmdviUnitState } from "../../../evidence/host/unit.ts";
 import { IntCtl, dte, maxIntTabLen } from "../../../spec/amdvi/dte.ts";
 import { decode } from "../../../spec/codec.ts";
 import type { RuleId } from "../../../spec/rules.ts";
-import { printRequester } from "../../../spec/requester.ts";
+import { printFunction, printRequester } from "../../../spec/requester.ts";
 import { busesBehind } from "../../host/bridges.ts";
 import { aliasesOf } from "../claims.ts";
 import { check } from "../check.ts";
 import type { AuditedHost } from "../host.ts";
 import { type Look, shows } from "../look.ts";
 import { remaps } from "../message.ts";
-import { addressOf, deviceSubject, listed } from "../naming.ts";
+import { deviceSubject, listed } from "../naming.ts";
 
 /** An entry of the device table, most significant quarter first, as devtbl prints it. */
 function printDte(value: bigint): string {
@@ -88,7 +88,7 @@ export const deviceTableEntries = check({
       if (host.links.remappingOn(unit)?.value === false) continue;
       look.at();
       const value = unit.devices!.value.get(device.requester) ?? 0n;
-      const verdict = verdictOf(value, addressOf(device.segment, device.requester));
+      const verdict = verdictOf(value, printFunction(device));
       if (verdict === undefined) continue;
       look.add({
         ...verdict,
@@ -132,7 +132,7 @@ export const passedTypes = check({
       if (open.length === 0 || device.classCode?.value === 0x06_01_00) continue;
       look.add({
         subject: deviceSubject(device),
-        title: `${addressOf(device.segment, device.requester)} may send ${open.join(" and ")}.`,
+        title: `${printFunction(device)} may send ${open.join(" and ")}.`,
         evidence: [shows(unit.devices!, `its device table entry is ${printDte(value)}`)],
       });
     }
@@ -170,7 +170,9 @@ export const sharedTables = check({
         const [first, ...others] = devices;
         const strangers = others.filter((other) => !alike(host, first!, other));
         if (first === undefined || strangers.length === 0) continue;
-        const names = [first, ...strangers].map(({ segment, requester }) => addressOf(segment, requester));
+        const names = [first, ...strangers].map(({ segment, requester }) =>
+          printFunction({ segment, requester }),
+        );
         look.add({
           subject: { kind: "table", name: `the table at 0x${table.toString(16)} of ${unit.name}` },
           title: `${listed(names)} use one interrupt table, and are no aliases of each other.`,

@@ -10,6 +10,11 @@ export function presentEntries(host: AuditedHost, look: Look): readonly HostEntr
   return host.links.entries.filter(({ present }) => present);
 }
 
+/** Of those, the ones that the host's own processors take. */
+export function remappedEntries(host: AuditedHost, look: Look): readonly HostEntry[] {
+  return presentEntries(host, look).filter(({ mode }) => mode === "remapped");
+}
+
 export function namesMissingTables({ state, links }: AuditedHost, look: Look): void {
   if (state.units.length === 0) look.lacks("remapping units");
   for (const unit of state.units) {

@@ -1,9 +1,10 @@
+import { printFunction } from "../../../spec/requester.ts";
 import type { PciDevice } from "../../../evidence/host/device.ts";
 import type { HostEntry } from "../../host/entry.ts";
 import { check } from "../check.ts";
 import type { AuditedHost } from "../host.ts";
 import type { Look } from "../look.ts";
-import { addressOf, deviceSubject, entryEvidence, entryName, entrySubject } from "../naming.ts";
+import { deviceSubject, entryEvidence, entryName, entrySubject } from "../naming.ts";
 import { capital } from "./content.ts";
 import { presentEntries } from "./present.ts";
 import { isAbsent, usersKnown } from "./users.ts";
@@ -66,7 +67,7 @@ function countByDevice(host: AuditedHost, look: Look): void {
     if (interrupts === undefined) continue;
     look.at(present.length);
     if (present.length <= interrupts) continue;
-    const name = addressOf(device.segment, device.requester);
+    const name = printFunction(device);
     if (interrupts === 0) {
       for (const entry of present) report(entry, `and ${name} has no interrupts`, look);
       continue;

@@ -1,6 +1,6 @@
 import type { DeviceScope, DmarStructure } from "../../../evidence/dmar.ts";
 import { hex } from "../../../spec/codec.ts";
-import { printRequester } from "../../../spec/requester.ts";
+import { printFunction } from "../../../spec/requester.ts";
 import { check } from "../check.ts";
 import type { AuditedHost } from "../host.ts";
 import { shows } from "../look.ts";
@@ -170,7 +170,7 @@ export const uncoveredDevices = check({
       if (device.unit !== undefined || links.unitOf(device) !== undefined) continue;
       const segment = drhdsOf({ state } as AuditedHost).filter((drhd) => drhd.segment === device.segment);
       if (segment.some(({ includePciAll }) => includePciAll)) continue;
-      const name = `${device.segment.toString(16).padStart(4, "0")}:${printRequester(device.requester)}`;
+      const name = printFunction(device);
       look.add({
         subject: { kind: "device", name },
         title: `${name} can send messages, and no unit stands before it.`,

@@ -1,3 +1,4 @@
+import { printFunction } from "../../../spec/requester.ts";
 import type { Message } from "../../../evidence/host/device.ts";
 import type { Fact } from "../../../evidence/host/fact.ts";
 import { decode } from "../../../spec/codec.ts";
@@ -6,7 +7,7 @@ import { check } from "../check.ts";
 import type { AuditedHost } from "../host.ts";
 import { type Look, shows } from "../look.ts";
 import { hasStrayData, isRemappable, remappableOf } from "../message.ts";
-import { addressOf, deviceSubject } from "../naming.ts";
+import { deviceSubject } from "../naming.ts";
 
 type Device = AuditedHost["state"]["devices"][number];
 type Interrupt = AuditedHost["state"]["interrupts"][number];
@@ -44,12 +45,7 @@ export const compatibilityMessages = check({
       look.at();
       if (isRemappable(device.msi!.value.message) === true) continue;
       seen.add(device);
-      report(
-        deviceSubject(device),
-        `The MSI of ${addressOf(device.segment, device.requester)}`,
-        messageOf(device),
-        look,
-      );
+      report(deviceSubject(device), `The MSI of ${printFunction(device)}`, messageOf(device), look);
     }
     for (const irq of host.state.interrupts) {
       const device = host.links.deviceOf(irq);
@@ -105,7 +101,7 @@ export const strayData = check({
       if (!hasStrayData(message, used)) continue;
       look.add({
         subject: deviceSubject(device),
-        title: `The MSI of ${addressOf(device.segment, device.requester)} has one vector and data 0x${message.data.toString(16)}.`,
+        title: `The MSI of ${printFunction(device)} has one vector and data 0x${message.data.toString(16)}.`,
         evidence: [shows(device.msi!, printMessage(message))],
       });
     }
@@ -125,7 +121,7 @@ export const misalignedBlocks = check({
       if (message === undefined || message.unit.vendor !== "intel" || message.used < 2) continue;
       const { unit, index, used } = message;
       look.at();
-      const name = addressOf(device.segment, device.requester);
+      const name = printFunction(device);
       const mask = Math.log2(used);
       const most =
         unit.extendedCapability === undefined
@@ -181,7 +177,7 @@ export const overwrittenMessages = check({
         if (!quiet(host, device)) continue;
       look.add({
         subject: deviceSubject(device),
-        title: `The MSI of ${addressOf(device.segment, device.requester)} is not what the kernel wrote.`,
+        title: `The MSI of ${printFunction(device)} is not what the kernel wrote.`,
         evidence: [
           shows(device.msi!, `the capability has ${printMessage(there)}`),
           shows(irq.message!, `the kernel wrote ${printMessage(written)}`),

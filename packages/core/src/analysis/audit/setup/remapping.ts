@@ -1,9 +1,8 @@
 import { decode } from "../../../spec/codec.ts";
-import { printRequester } from "../../../spec/requester.ts";
+import { printFunction, printRequester } from "../../../spec/requester.ts";
 import { extendedCapability } from "../../../spec/vtd/registers.ts";
 import { check } from "../check.ts";
 import { shows } from "../look.ts";
-import { addressOf } from "../naming.ts";
 
 const host = { kind: "host", name: "this host" } as const;
 
@@ -193,7 +192,7 @@ export const chipsetErratum = check({
     for (const { segment, requester, vendorId, deviceId, config } of hostBridges) {
       look.at();
       if (vendorId!.value !== 0x8086 || !bridges.has(deviceId!.value)) continue;
-      const name = addressOf(segment, requester);
+      const name = printFunction({ segment, requester });
       const revision = config?.value[8];
       if (revision === undefined) {
         look.lacks(`revision of ${name}`);

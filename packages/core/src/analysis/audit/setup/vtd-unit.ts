@@ -1,9 +1,9 @@
 import type { Fact } from "../../../evidence/host/fact.ts";
 import type { VtdUnitState } from "../../../evidence/host/unit.ts";
-import { decode, hex } from "../../../spec/codec.ts";
+import { type Values, decode, hex } from "../../../spec/codec.ts";
 import { faultStatus, globalCommand, globalStatus } from "../../../spec/vtd/registers.ts";
-import { check } from "../check.ts";
-import { shows } from "../look.ts";
+import { type Evidence, check } from "../check.ts";
+import { type Look, shows } from "../look.ts";
 
 /** What a unit has turned on: GSTS, or what the kernel last wrote to GCMD. */
 function statusOf(unit: VtdUnitState):
@@ -89,6 +89,26 @@ export const translationOff = check({
   },
 });
 
+/** FSTS of each unit that shows it, with itself as evidence. */
+function* faultStatuses(
+  units: readonly VtdUnitState[],
+  look: Look,
+): Generator<
+  Values<keyof typeof faultStatus.fields> & { readonly name: string; readonly evidence: Evidence[] }
+> {
+  if (units.length === 0) look.lacks("remapping units");
+  for (const { name, registers } of units) {
+    const status = registers.get("FSTS");
+    if (status === undefined) {
+      look.lacks(`FSTS of ${name}`);
+      continue;
+    }
+    look.at();
+    const evidence = [shows(status, `FSTS of ${name} is ${hex(status.value)}`)];
+    yield { ...decode(faultStatus, status.value), name, evidence };
+  }
+}
+
 export const queueHalted = check({
   rule: "vtd.qi.halt",
   severity: "high",
@@ -97,19 +117,12 @@ export const queueHalted = check({
   why: "No invalidation is carried out any more: stale entries stay in use, and the kernel waits for ever.",
   fix: "Look up the descriptor at the queue's head (intremap explain takes the kernel's lines), and restart the host.",
   find({ vtdUnits }, look) {
-    if (vtdUnits.length === 0) return look.lacks("remapping units");
-    for (const { name, registers } of vtdUnits) {
-      const status = registers.get("FSTS");
-      if (status === undefined) {
-        look.lacks(`FSTS of ${name}`);
-        continue;
-      }
-      look.at();
-      if (decode(faultStatus, status.value).iqe !== 1) continue;
+    for (const { name, iqe, evidence } of faultStatuses(vtdUnits, look)) {
+      if (iqe !== 1) continue;
       look.add({
         subject: { kind: "unit", name },
         title: `The invalidation queue of ${name} has stopped at an error: FSTS.IQE is 1.`,
-        evidence: [shows(status, `FSTS of ${name} is ${hex(status.value)}`)],
+        evidence,
       });
     }
   },
@@ -124,16 +137,7 @@ export const faultsPending = check({
   why: "A request was blocked and nobody has read its record: which device, and why, is not in the log.",
   fix: "Look at the log for the fault event of the unit, and at /proc/interrupts whether it still arrives.",
   find({ vtdUnits }, look) {
-    if (vtdUnits.length === 0) return look.lacks("remapping units");
-    for (const { name, registers } of vtdUnits) {
-      const status = registers.get("FSTS");
-      if (status === undefined) {
-        look.lacks(`FSTS of ${name}`);
-        continue;
-      }
-      look.at();
-      const { ppf, pfo } = decode(faultStatus, status.value);
-      const evidence = [shows(status, `FSTS of ${name} is ${hex(status.value)}`)];
+    for (const { name, ppf, pfo, evidence } of faultStatuses(vtdUnits, look)) {
       const subject = { kind: "unit", name } as const;
       if (pfo === 1) {
         look.add({

@@ -36,11 +36,18 @@ export class LayoutKernel extends SyntheticKernel {
 }
 
 function typeOf(name: string, layout: Layout): KernelType {
-  return { name, size: layout.size, member: (path) => memberOf(layout.members[path]) };
+  return {
+    name,
+    size: layout.size,
+    member: (path) => {
+      const row = layout.members[path];
+      return row === undefined ? undefined : memberOf(row);
+    },
+  };
 }
 
-function memberOf(row: string | undefined): KernelMember | undefined {
-  if (row === undefined) return undefined;
+/** A member out of a row of a written layout: bit offset, bit width, size, count, type, and whether it is a pointer. */
+export function memberOf(row: string): KernelMember {
   const [bitOffset, bitWidth, size, count, type, kind] = row.split(" ");
   return {
     bitOffset: Number(bitOffset),

@@ -1,4 +1,5 @@
 import type { Kernel, KernelMember, KernelType } from "../kernel.ts";
+import { memberOf } from "./layout-kernel.ts";
 import { SparseMemory } from "./sparse-memory.ts";
 
 /** What `tools/record-kernel.ts` writes, before the bytes. */
@@ -95,18 +96,6 @@ function typeOf(
   members: ReadonlyMap<string, KernelMember | undefined>,
 ): KernelType {
   return { name, size, member: (path) => members.get(path) };
-}
-
-function memberOf(row: string): KernelMember {
-  const [bitOffset, bitWidth, size, count, type, kind] = row.split(" ");
-  return {
-    bitOffset: Number(bitOffset),
-    bitWidth: Number(bitWidth),
-    size: Number(size),
-    count: Number(count),
-    type: type === "-" ? null : type!,
-    pointer: kind === "pointer",
-  };
 }
 
 function present<Value>(values: Readonly<Record<string, Value | null>>): [string, Value][] {
