@@ -1,4 +1,6 @@
+import { readFileSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { brotliDecompressSync } from "node:zlib";
 import {
   type HostFiles,
   HostDraft,
@@ -18,6 +20,11 @@ import {
   walkKernelLog,
   walkKvm,
 } from "@intremap/core";
+import { Random } from "../packages/core/src/analysis/conform/random.ts";
+import { expandLzo } from "../packages/core/src/evidence/compression/lzo.ts";
+import { expandSnappy } from "../packages/core/src/evidence/compression/snappy.ts";
+import { readStoredPages } from "../packages/core/src/evidence/kernel/testing/stored-pages.ts";
+import { readMadt } from "../packages/core/src/evidence/madt.ts";
 import { chunksOf, expanded } from "../packages/cli/src/sources/expand.ts";
 import { pageCodecs } from "../packages/cli/src/sources/page-codecs.ts";
 import { readTar } from "../packages/cli/src/sources/tar.ts";
@@ -42,17 +49,6 @@ export interface Crash {
 
 /** Longer than any reader takes on a busy machine, in milliseconds. */
 const patience = 20_000;
-
-/** A generator of 32-bit numbers (xorshift). */
-function numbers(seed: number): (below: number) => number {
-  let state = seed | 1;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 const telling = [0, 1, 0x7f, 0x80, 0xff, 0x20, 0x2d, 0x3a, 0x0a];
 
@@ -134,6 +130,46 @@ function pieces(whole: readonly Uint8Array[], length: number): Uint8Array[] {
   );
 }
 
+const fixtures = new URL("../packages/core/src/evidence/fixtures/", import.meta.url);
+
+function fixture(name: string): Buffer {
+  return readFileSync(new URL(name, fixtures));
+}
+
+/** What debugfs and lspci print, as fixtures have it. */
+function printed(): Uint8Array[] {
+  const names = readdirSync(fixtures).filter((name) => name.includes("debugfs"));
+  return [...pieces(names.map(fixture), 2048), Buffer.from(lspci)];
+}
+
+const lspci = `01:00.0 Non-Volatile memory controller: Example NVMe (rev 02) (prog-if 02 [NVM Express])
+\tInterrupt: pin A routed to IRQ 22
+\tCapabilities: [50] MSI: Enable+ Count=2/8 Maskable+ 64bit+
+\t\tAddress: 00000000fee003d8  Data: 0000
+\t\tMasking: 00000000  Pending: 00000000
+\tCapabilities: [b0] MSI-X: Enable+ Count=65 Masked-
+\t\tVector table: BAR=0 offset=00003000
+\tKernel driver in use: nvme
+`;
+
+/** All of a dump's memory, and its kernel when it has one. */
+function openDump(bytes: Uint8Array): void {
+  const memory = openPhysicalMemory(bytesSource(bytes, "dump"), pageCodecs);
+  for (const { start, end } of memory.ranges.slice(0, 4)) {
+    for (let at = start; at < end && at < start + 0x4_0000n; at += 4096n)
+      readable(() => memory.read(at, 4096));
+  }
+  openCoreKernel(memory);
+}
+
+function readable(read: () => unknown): void {
+  try {
+    read();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+  }
+}
+
 async function targets(below: (limit: number) => number): Promise<Target[]> {
   const archives = await Promise.all(["intel61-q72", "amd61-q72"].map((name) => bundled(`${name}.tar.xz`)));
   const hosts = await Promise.all(archives.map((archive) => open(archive, "capture")));
@@ -148,13 +184,31 @@ async function targets(below: (limit: number) => number): Promise<Target[]> {
   const traces = await Promise.all(
     ["intel", "amd"].map((vendor) => bundled(`qemu-7.2-${vendor}-boot.log.xz`)),
   );
+  const dumps = ["qemu-10.0-kdump.br", "qemu-10.0-kdump-flattened.br"].map((name) =>
+    brotliDecompressSync(fixture(name)),
+  );
+  const pages = readStoredPages(fixture("makedumpfile-pages.json").toString(), pageCodecs.zlib);
   return [
-    { name: "DMAR", share: 210, seeds: read("acpi/DMAR"), read: (bytes) => void readDmar(bytes) },
-    { name: "IVRS", share: 210, seeds: read("acpi/IVRS"), read: (bytes) => void readIvrs(bytes) },
+    { name: "DMAR", share: 130, seeds: read("acpi/DMAR"), read: (bytes) => void readDmar(bytes) },
+    { name: "IVRS", share: 130, seeds: read("acpi/IVRS"), read: (bytes) => void readIvrs(bytes) },
+    { name: "MADT", share: 130, seeds: read("acpi/APIC"), read: (bytes) => void readMadt(bytes) },
+    {
+      name: "LZO",
+      share: 60,
+      seeds: pages.map(({ lzo }) => lzo),
+      read: (bytes) => void expandLzo(bytes, 4096),
+    },
+    {
+      name: "snappy",
+      share: 60,
+      seeds: pages.map(({ snappy }) => snappy),
+      read: (bytes) => void expandSnappy(bytes, 4096),
+    },
+    { name: "kdump", share: 20, seeds: dumps, read: openDump },
     {
       name: "pasted text",
-      share: 300,
-      seeds: pieces(text, 4096),
+      share: 250,
+      seeds: [...pieces(text, 4096), ...printed()],
       read: (bytes) => look((draft) => readPastedHost(new TextDecoder().decode(bytes), draft)),
     },
     {
@@ -182,7 +236,7 @@ async function targets(below: (limit: number) => number): Promise<Target[]> {
     },
     {
       name: "trace",
-      share: 209,
+      share: 149,
       seeds: traces.map((trace) => trace.subarray(0, 32 * 1024)),
       read: (bytes) =>
         look((draft) => {
@@ -217,7 +271,8 @@ function bound(files: HostFiles): HostFiles {
 
 /** Damages what readers know, and reads it. @returns what ended in anything but a result or one line, or took too long. */
 export async function fuzz(count: number, seed: number): Promise<Crash[]> {
-  const below = numbers(seed);
+  const random = new Random(seed, 0);
+  const below = (limit: number): number => random.below(limit);
   const all = await targets(below);
   const crashes: Crash[] = [];
   for (let ordinal = 0; ordinal < count; ordinal++) {

@@ -4,6 +4,7 @@ import { type ByteSource, bytesSource } from "../byte-source.ts";
 import { InputError } from "../input-error.ts";
 import { elfPhysicalMemory, elfVirtualMemory, isElf, readElfCore, vmcoreinfoNote } from "./elf-core.ts";
 import { UnreadableMemory } from "./memory.ts";
+import type { MemoryRange } from "./physical-memory.ts";
 import { type ElfPart, elfOf } from "./testing/elf-writer.ts";
 import { latin1 } from "./testing/sparse-memory.ts";
 
@@ -33,11 +34,31 @@ describe("a core's memory", () => {
     expect(text(physical.read(0x100_0002n, 9))).toBe("xt\0\0\0\0beh");
   });
 
-  test("has the ranges of its segments, neighbours as one", () => {
+  test("has the ranges that have bytes in the file, neighbours as one", () => {
     expect(physical.ranges).toEqual([
       { start: 0x1000n, end: 0x100an },
-      { start: 0x100_0000n, end: 0x100_000en },
+      { start: 0x100_0000n, end: 0x100_0004n },
+      { start: 0x100_0008n, end: 0x100_000en },
     ]);
+    expect(rangesOf([part(0x10n, "abcd"), part(0x14n, "ef")])).toEqual([{ start: 0x10n, end: 0x16n }]);
+  });
+
+  test("has no more of them than the file has bytes, and says that it is cut off", () => {
+    const size = elfOf([part(0n, "abcd")]).length;
+    const exbibyte = 1n << 60n;
+    expect(rangesOf([{ ...part(0n, "abcd"), fileSize: exbibyte, size: exbibyte }])).toEqual([
+      { start: 0n, end: 4n },
+    ]);
+    expect(rangesOf([{ ...part(0n, "abcd"), offset: exbibyte }])).toEqual([]);
+    const doubled = { bytes: new Uint8Array(0), offset: 0n, fileSize: BigInt(size), size: BigInt(size) };
+    const many = Array.from({ length: 99 }, (_, i) => ({ ...doubled, physical: BigInt(i) << 32n }));
+    const total = rangesOf(many).reduce((sum, { start, end }) => sum + (end - start), 0n);
+    expect(total).toBe(BigInt(elfOf(many).length));
+    const cut = elfPhysicalMemory(readElfCore(bytesSource(file.subarray(0, file.length - 2), "core")));
+    expect(cut.incomplete).toBe(
+      `its segments go on to offset 0x${file.length.toString(16)}, and the file ends at 0x${(file.length - 2).toString(16)}`,
+    );
+    expect(physical.incomplete).toBeUndefined();
   });
 
   test.each([
@@ -68,6 +89,10 @@ describe("a core's memory", () => {
 
 function part(physical: bigint, bytes: string, size?: bigint): ElfPart {
   return { physical, bytes: latin1(bytes), ...(size === undefined ? {} : { size }) };
+}
+
+function rangesOf(parts: ElfPart[]): readonly MemoryRange[] {
+  return elfPhysicalMemory(readElfCore(bytesSource(elfOf(parts)))).ranges;
 }
 
 /** Eight bytes of a core of these segments. */

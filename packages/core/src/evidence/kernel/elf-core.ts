@@ -1,3 +1,4 @@
+import { hex } from "../../spec/codec.ts";
 import type { ByteSource } from "../byte-source.ts";
 import { InputError } from "../input-error.ts";
 import type { AddressSpace } from "./memory.ts";
@@ -121,11 +122,19 @@ function padded(size: number): number {
 export function elfPhysicalMemory(core: ElfCore): PhysicalMemory {
   const map = new SegmentMap(core.source, core.segments, ({ physical }) => physical);
   const said = vmcoreinfoNote(core);
+  const { name, size } = core.source;
+  const end = core.segments.reduce((last, { offset, fileSize }) => {
+    const segmentEnd = fileSize === 0n ? 0n : offset + fileSize;
+    return segmentEnd > last ? segmentEnd : last;
+  }, 0n);
   return {
-    name: core.source.name,
+    name,
     ranges: map.ranges,
     read: (address, length) => map.read(address, length),
     ...(said === undefined ? {} : { vmcoreinfo: said }),
+    ...(end <= BigInt(size)
+      ? {}
+      : { incomplete: `its segments go on to offset ${hex(end)}, and the file ends at ${hex(size)}` }),
   };
 }
 

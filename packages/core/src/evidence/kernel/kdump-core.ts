@@ -56,7 +56,8 @@ export class KdumpCore implements PhysicalMemory {
       [pageFlag.snappy, expandSnappy],
       [pageFlag.zstd, codecs.zstd],
     ]);
-    this.ranges = this.#present.ranges(kdumpBlock);
+    const descriptors = Math.floor((source.size - header.descriptorsAt) / descriptorBytes);
+    this.ranges = this.#dumped.ranges(kdumpBlock, descriptors);
     if (header.vmcoreinfo !== undefined) this.vmcoreinfo = header.vmcoreinfo;
     if (header.incomplete) this.incomplete = "its header says that there was no room for all pages";
   }

@@ -78,6 +78,7 @@ describe("the captured kernel", () => {
     const flat = flattenedOf([{ offset: 0n, bytes: elf }]);
     const cut = openPhysicalMemory(bytesSource(flat.subarray(0, flat.length - 5000)), codecs);
     expect(cut.incomplete).toContain("the file is cut off at 0x");
-    expect(cut.ranges).toEqual(memory.ranges);
+    expect(cut.ranges.slice(0, -1)).toEqual(memory.ranges.slice(0, -1));
+    expect(cut.ranges.at(-1)!.end).toBeLessThan(memory.ranges.at(-1)!.end);
   });
 });

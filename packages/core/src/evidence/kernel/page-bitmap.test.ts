@@ -48,6 +48,14 @@ describe("a bitmap of pages", () => {
     );
   });
 
+  test("gives ranges up to the block behind so many set pages", () => {
+    const bitmap = new PageBitmap(bytesSource(new Uint8Array(1 << 18).fill(0xff)), 0, 1 << 21);
+    expect(bitmap.ranges(4096, 0)).toEqual([]);
+    expect(bitmap.ranges(4096, 1)).toEqual([{ start: 0n, end: 0x800_0000n }]);
+    expect(bitmap.ranges(4096, 0x8001)).toEqual([{ start: 0n, end: 0x1000_0000n }]);
+    expect(bitmap.ranges(4096, 1 << 21)).toEqual([{ start: 0n, end: 0x2_0000_0000n }]);
+  });
+
   test("of a million runs ends in one last range that spans the rest", () => {
     const bitmap = new PageBitmap(bytesSource(new Uint8Array(1 << 18).fill(0x55)), 0, 1 << 21);
     const ranges = bitmap.ranges(4096);

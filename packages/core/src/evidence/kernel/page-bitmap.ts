@@ -46,16 +46,20 @@ export class PageBitmap {
     );
   }
 
-  /** Addresses whose pages are set, in ascending order; past a limit, one last range spans the rest. */
-  ranges(pageBytes: number): MemoryRange[] {
+  /**
+   * Addresses whose pages are set, in ascending order; past a limit, one last range spans the rest.
+   * @param most at so many set pages it ends, or up to 32,768 pages behind the last of them.
+   */
+  ranges(pageBytes: number, most = Infinity): MemoryRange[] {
     const ranges: MemoryRange[] = [];
+    const end = this.#endOf(most);
     let start = -1;
-    const close = (end: number): void => {
+    const close = (page: number): void => {
       if (start >= 0)
-        ranges.push({ start: BigInt(start) * BigInt(pageBytes), end: BigInt(end) * BigInt(pageBytes) });
+        ranges.push({ start: BigInt(start) * BigInt(pageBytes), end: BigInt(page) * BigInt(pageBytes) });
       start = -1;
     };
-    for (let page = 0; page < this.pages;) {
+    for (let page = 0; page < end;) {
       const bit = page % blockPages;
       const byte = this.#block(Math.floor(page / blockPages))[bit >> 3]!;
       const same = byte === (start >= 0 ? 0xff : 0);
@@ -70,8 +74,15 @@ export class PageBitmap {
       } else if (!set) close(page);
       page++;
     }
-    close(this.pages);
+    close(end);
     return ranges;
+  }
+
+  /** The first page of the block before which so many pages are set; else the end. */
+  #endOf(set: number): number {
+    this.#ranks ??= this.#countAll();
+    const block = this.#ranks.findIndex((before) => before >= set);
+    return block < 0 ? this.pages : Math.min(block * blockPages, this.pages);
   }
 
   #block(index: number): Uint8Array {

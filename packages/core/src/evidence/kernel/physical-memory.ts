@@ -9,8 +9,8 @@ export interface MemoryRange {
 /** The memory of a machine by physical address, as a dump has it. */
 export interface PhysicalMemory extends AddressSpace {
   /**
-   * What the dump has, in ascending order, apart from each other. A page in a range may still be unreadable: left out of
-   * the dump, or behind its end.
+   * What has bytes in the dump, in ascending order, apart from each other: no more than its file has room for, whatever
+   * it says. What else can be read is zeros; a page in a range may still be unreadable.
    */
   readonly ranges: readonly MemoryRange[];
   /** The text of VMCOREINFO, where the dump says it by itself. */

@@ -38,13 +38,19 @@ export class SegmentMap {
     this.#pieces = zeros.length === 0 ? data : [...data, ...gapsOf(data, apart(zeros))].sort(byStart);
   }
 
-  /** In ascending order; neighbours are one. */
+  /** What has bytes in the file, in ascending order, and no more in all than the file has; neighbours are one. */
   get ranges(): readonly MemoryRange[] {
+    const size = BigInt(this.#source.size);
     const ranges: { start: bigint; end: bigint }[] = [];
-    for (const { start, end } of this.#pieces) {
+    let left = size;
+    for (const { start, end, offset } of this.#pieces) {
+      if (offset === null || offset >= size) continue;
+      const length = least(end - start, size - offset, left);
+      if (length === 0n) break;
+      left -= length;
       const last = ranges.at(-1);
-      if (last?.end === start) last.end = end;
-      else ranges.push({ start, end });
+      if (last?.end === start) last.end += length;
+      else ranges.push({ start, end: start + length });
     }
     return ranges;
   }
@@ -102,6 +108,10 @@ const top = 1n << 64n;
 
 function clamp(address: bigint): bigint {
   return address < top ? address : top;
+}
+
+function least(...values: readonly bigint[]): bigint {
+  return values.reduce((a, b) => (a < b ? a : b));
 }
 
 function byStart(a: Piece, b: Piece): number {

@@ -9,6 +9,8 @@ export interface ElfPart {
   readonly size?: bigint;
   /** Where the header says that its bytes are; where they are unless told. */
   readonly offset?: bigint;
+  /** How many of them the header says are in the file; those that are there unless told. */
+  readonly fileSize?: bigint;
 }
 
 export interface ElfNotePart {
@@ -46,7 +48,7 @@ export function elfOf(
     file.writeBigUInt64LE(part.offset ?? BigInt(at), header + 8);
     file.writeBigUInt64LE(part.virtual ?? 0n, header + 16);
     file.writeBigUInt64LE(part.physical ?? 0n, header + 24);
-    file.writeBigUInt64LE(BigInt(part.bytes.length), header + 32);
+    file.writeBigUInt64LE(part.fileSize ?? BigInt(part.bytes.length), header + 32);
     file.writeBigUInt64LE(part.size ?? BigInt(part.bytes.length), header + 40);
     file.set(part.bytes, at);
     at += part.bytes.length;
