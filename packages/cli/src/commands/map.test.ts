@@ -102,6 +102,23 @@ describe("entries of a map are what the table's bytes say", () => {
   });
 });
 
+test("the processors of an entry are those whose local APICs have its destination, as the monitor printed them", async () => {
+  const printed = new TextDecoder().decode(await bytesOf("intel61-hold", "hmp.txt"));
+  const logicalIds = [...printed.matchAll(/state for CPU (\d+) [^#]*? DFR 0x0f LDR 0x([0-9a-f]{2}) /g)].map(
+    ([, cpu, id]) => ({ cpu: Number(cpu), id: Number.parseInt(id!, 16) }),
+  );
+  expect(logicalIds).toHaveLength(4);
+  const entries = (await mapped(capturePath("intel61-hold"))).interrupts.filter(
+    ({ index }) => index !== null,
+  );
+  for (const { logical, destination, processors } of entries) {
+    expect(logical).toBe(true);
+    expect(processors).toEqual(
+      logicalIds.filter(({ id }) => (destination! & id) !== 0).map(({ cpu }) => cpu),
+    );
+  }
+});
+
 test("every interrupt of /proc/interrupts has its row, with its counts", async () => {
   const map = await mapped(capturePath("intel61-hold"));
   const text = new TextDecoder().decode(await bytesOf("intel61-hold", "interrupts"));
