@@ -15,6 +15,8 @@ import {
   readHostFiles,
   readIvrs,
   readPastedHost,
+  readTar,
+  rootNames,
   settleHost,
   walkKernel,
   walkKernelLog,
@@ -27,8 +29,6 @@ import { readStoredPages } from "../packages/core/src/evidence/kernel/testing/st
 import { readMadt } from "../packages/core/src/evidence/madt.ts";
 import { chunksOf, expanded } from "../packages/cli/src/sources/expand.ts";
 import { pageCodecs } from "../packages/cli/src/sources/page-codecs.ts";
-import { readTar } from "../packages/cli/src/sources/tar.ts";
-import { rootNames } from "../packages/cli/src/sources/wanted-path.ts";
 import { testIo } from "../packages/cli/src/testing/test-io.ts";
 
 /** A reader under test: inputs that it knows, and what is done with one that has been damaged. */

@@ -1,6 +1,6 @@
-import { InputError } from "@intremap/core";
+import { InputError, decodeText } from "@intremap/core";
 import { expect, test } from "vitest";
-import { decodeText, readBytes } from "./input.ts";
+import { readBytes } from "./input.ts";
 import { testIo } from "./testing/test-io.ts";
 
 test("standard input is read to its end, whatever its chunks", async () => {
@@ -21,11 +21,4 @@ test("a file that cannot be read is named with the reason", async () => {
     new InputError("/no/such/file: no such file"),
   );
   await expect(readBytes("/", stdin)).rejects.toThrow("/: is a directory");
-});
-
-test("text may be UTF-8 or UTF-16, and bytes that are none become a mark", () => {
-  expect(decodeText(Uint8Array.of(0xef, 0xbb, 0xbf, 0x41))).toBe("A");
-  expect(decodeText(Uint8Array.of(0xff, 0xfe, 0x41, 0))).toBe("A");
-  expect(decodeText(Uint8Array.of(0xfe, 0xff, 0, 0x41))).toBe("A");
-  expect(decodeText(Uint8Array.of(0x41, 0xff))).toBe("A\ufffd");
 });

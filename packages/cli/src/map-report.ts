@@ -1,5 +1,12 @@
-import type { HostMap, MapRow, Missing } from "@intremap/core";
-import { type ColumnName, type NameStyle, columns, defaultColumns } from "./map-columns.ts";
+import {
+  type HostMap,
+  type MapColumnName,
+  type MapRow,
+  type Missing,
+  type NameStyle,
+  defaultMapColumns,
+  mapColumns,
+} from "@intremap/core";
 import { type Paint, count, table, wrap } from "./output.ts";
 
 /** The widest line of the table with its default columns; the handlers' names give way. */
@@ -9,14 +16,14 @@ const lineWidth = 120;
 export function reportMap(
   map: HostMap,
   rows: readonly MapRow[],
-  names: readonly ColumnName[] | undefined,
+  names: readonly MapColumnName[] | undefined,
   style: NameStyle,
   paint: Paint,
 ): string {
   const parts = [
     rows.length === 0
       ? "no interrupt\n"
-      : rowTable(rows, names ?? defaultColumns, names === undefined, style, paint),
+      : rowTable(rows, names ?? defaultMapColumns, names === undefined, style, paint),
     "\n",
     totals(map),
     reportMissing(map.missing, paint),
@@ -26,23 +33,23 @@ export function reportMap(
 
 function rowTable(
   rows: readonly MapRow[],
-  names: readonly ColumnName[],
+  names: readonly MapColumnName[],
   fit: boolean,
   style: NameStyle,
   paint: Paint,
 ): string {
-  const cells = rows.map((row) => names.map((name) => oneLine(columns[name].cell(row, style))));
+  const cells = rows.map((row) => names.map((name) => oneLine(mapColumns[name].cell(row, style))));
   const at = names.indexOf("name");
   if (fit && at >= 0) {
     const widths = names.map((name, column) =>
-      cells.reduce((width, row) => Math.max(width, row[column]!.length), columns[name].title.length),
+      cells.reduce((width, row) => Math.max(width, row[column]!.length), mapColumns[name].title.length),
     );
     const others = widths.reduce((sum, width) => sum + width + 2, -2) - widths[at]!;
     const room = Math.max(12, lineWidth - others);
     for (const row of cells) if (row[at]!.length > room) row[at] = `${row[at]!.slice(0, room - 1)}…`;
   }
   return table(
-    names.map((name) => columns[name].title),
+    names.map((name) => mapColumns[name].title),
     cells,
     paint,
   );

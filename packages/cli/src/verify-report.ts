@@ -1,41 +1,5 @@
-import type { Counterexample, Protocol, Size } from "@intremap/core";
+import type { PlayResult, Protocol, Verdict } from "@intremap/core";
 import { type Paint, table, wrap } from "./output.ts";
-
-/** What came of one play. */
-export interface PlayResult {
-  readonly name: string;
-  readonly title: string;
-  readonly states: number;
-  readonly transitions: number;
-  /** Moves to the farthest state. */
-  readonly depth: number;
-  /** All in all, and of these the search for rounds once all states were known. */
-  readonly seconds: number;
-  readonly roundSeconds: number;
-  /** While states were explored. */
-  readonly statesPerSecond: number;
-  readonly bytesPerState: number;
-  readonly exhausted: boolean;
-  /** What ran out before the states did. */
-  readonly stopped: "states" | "memory" | null;
-  readonly counterexample: NumberedCounterexample | null;
-}
-
-/** A counterexample as it is printed. */
-export interface NumberedCounterexample {
-  readonly property: string;
-  readonly steps: Counterexample["moves"];
-  /** The number of the step with which a round begins that can go on for ever. */
-  readonly roundFrom: number | null;
-}
-
-export interface Verdict {
-  readonly vendor: Protocol["vendor"];
-  readonly size: Size;
-  readonly without: string | null;
-  readonly workers: number;
-  readonly plays: readonly PlayResult[];
-}
 
 const width = 118;
 

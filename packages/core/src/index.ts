@@ -2,8 +2,10 @@
 export * as acpiSpec from "./spec/acpi/index.ts";
 export * as amdviSpec from "./spec/amdvi/index.ts";
 export * as apicSpec from "./spec/apic/index.ts";
+export * as hpetSpec from "./spec/hpet/registers.ts";
 export * as msiSpec from "./spec/msi/message.ts";
 export * as pciSpec from "./spec/pci/index.ts";
+export * as virtioSpec from "./spec/virtio/index.ts";
 export * as vtdSpec from "./spec/vtd/index.ts";
 export * from "./spec/codec.ts";
 export * from "./spec/layout.ts";
@@ -49,17 +51,27 @@ export {
   effectsOf as commandLineEffects,
 } from "./linux/cmdline/effects.ts";
 
-export type { BlockBackend } from "./qemu/block/backend.ts";
+export { type BlockBackend, MemoryBackend } from "./qemu/block/backend.ts";
 
 // Machines put together from scenarios.
 export type { CostShare, Episode, FaultCount, RunResult } from "./machine/result.ts";
+export { PerfettoWriter } from "./machine/perfetto.ts";
 export { type RunOptions, runScenario } from "./machine/run.ts";
 export { type Choice as ScenarioChoice, readParameters, readScenario } from "./machine/scenario/read.ts";
 export type * from "./machine/scenario/scenario.ts";
 export type { StackCount } from "./machine/stack-histogram.ts";
+export type { TimelineData, TimelineLane, TimelineTrack } from "./machine/timeline-data.ts";
+export { replayTimeline } from "./machine/timeline-replay.ts";
+export { TimelineStore } from "./machine/timeline-store.ts";
+export type { TimelineWriter } from "./machine/timeline-writer.ts";
 export { ShapeError } from "./spec/shape.ts";
 
 // Readers of what real machines leave behind.
+export { defaultLimit, keptFiles, tooLarge } from "./evidence/archive/archive-files.ts";
+export { resolveLinks } from "./evidence/archive/linked-path.ts";
+export { type TarLimits, readTar } from "./evidence/archive/tar.ts";
+export { isWanted, rootNames } from "./evidence/archive/wanted-path.ts";
+export { withExpanded } from "./evidence/archive/with-expanded.ts";
 export * from "./evidence/byte-source.ts";
 export * from "./evidence/dmar.ts";
 export type { Message as HostMessage, MsiState, MsixState, PciDevice } from "./evidence/host/device.ts";
@@ -67,10 +79,21 @@ export { HostDraft } from "./evidence/host/draft.ts";
 export type * from "./evidence/host/fact.ts";
 export type * from "./evidence/host/files.ts";
 export type * from "./evidence/host/interrupt.ts";
+export {
+  type HostFile,
+  type HostPlatform,
+  type Progress,
+  finishHost,
+  hostSources,
+  openHost,
+  openHostFiles,
+} from "./evidence/host/open-host.ts";
+export { packHost, unpackHost } from "./evidence/host/pack.ts";
 export { readHostFiles } from "./evidence/host/read-files.ts";
 export { readPastedHost } from "./evidence/host/read-pasted.ts";
 export { settleHost } from "./evidence/host/settle.ts";
 export { TraceHost } from "./evidence/host/trace-host.ts";
+export { orMissing, walkInto } from "./evidence/host/walk-into.ts";
 export type * from "./evidence/host/processor.ts";
 export type * from "./evidence/host/state.ts";
 export type * from "./evidence/host/system.ts";
@@ -83,6 +106,13 @@ export type {
   Vcpu,
   VirtualMachine,
 } from "./evidence/host/virtual-machine.ts";
+export { type Chunks, inOnePiece, letGo, peek, readChunks, textLimit } from "./evidence/input/chunks.ts";
+export { decodeText } from "./evidence/input/decode-text.ts";
+export { TraceTimeline, type TracedTimeline } from "./evidence/qemu-trace/trace-timeline.ts";
+export { type Expanders, expanded } from "./evidence/input/expand.ts";
+export { type InputKind, kindBytes, kindOf } from "./evidence/input/input-kind.ts";
+export { expandZstd, expandZstdPage } from "./evidence/input/zstd.ts";
+export type { SparseLimits } from "./evidence/input/sparse-bytes.ts";
 export { InputError } from "./evidence/input-error.ts";
 export * from "./evidence/kernel/elf-core.ts";
 export type * from "./evidence/kernel/kernel.ts";
@@ -125,8 +155,11 @@ export type { Target } from "./analysis/conform/target.ts";
 export * from "./analysis/decode.ts";
 export * from "./analysis/decode-table.ts";
 export * from "./analysis/explain.ts";
+export type { PastedValue } from "./analysis/pasted-values.ts";
+export { type PastedTable, type Recognition, recognise, recogniseTable } from "./analysis/recognise.ts";
 export { HostLinks } from "./analysis/host/links.ts";
 export type * from "./analysis/map/budgets.ts";
+export * from "./analysis/map/columns.ts";
 export { type HostMap, mapOf } from "./analysis/map/map.ts";
 export type { MapRow } from "./analysis/map/row.ts";
 export { type Metric, metricsOf } from "./analysis/metrics.ts";
@@ -138,7 +171,7 @@ export type { FollowedVcpu, Poster } from "./analysis/follow/vcpu.ts";
 export type { FollowChoice, Path, UnitDecision } from "./analysis/path.ts";
 export { Replay, type ReplayOptions } from "./analysis/replay.ts";
 export type { Disagreement, ReplayResult, Unchecked } from "./analysis/replay-result.ts";
-export type { Protocol, Removable, Size } from "./analysis/verify/protocol.ts";
+export type { PlayTitle, Protocol, Removable, Size } from "./analysis/verify/protocol.ts";
 export { baseSize, sizeBounds } from "./analysis/verify/protocol.ts";
 export {
   type Counterexample,
@@ -147,7 +180,31 @@ export {
   Search,
   joinSearch,
 } from "./analysis/verify/search.ts";
+export {
+  type VerifyQuestion,
+  type VerifyTexts,
+  readQuestion,
+  wholeNumber,
+} from "./analysis/verify/question.ts";
+export { raceSteps } from "./analysis/verify/race-steps.ts";
+export type { Seen } from "./analysis/verify/seen.ts";
+export { type Arrow, type Beat, type Change, type Sequence, sequenceOf } from "./analysis/verify/sequence.ts";
 export { writeCounterexample } from "./analysis/verify/timeline.ts";
 export type { Report as WalkReport, Task as WalkTask } from "./analysis/verify/walker.ts";
+export {
+  type PlayResult,
+  type SearchTimes,
+  type Totals,
+  type Verdict,
+  playResult,
+  totalsOf,
+} from "./analysis/verify/verdict.ts";
 export type { Move } from "./analysis/verify/world.ts";
 export { protocols } from "./analysis/verify/worlds.ts";
+export type * from "./analysis/trial/trial.ts";
+export { tryRequest } from "./analysis/trial/try-request.ts";
+export { type StepPair, alignSteps } from "./analysis/walkthrough/align.ts";
+export { followedSteps, pathSteps } from "./analysis/walkthrough/followed-steps.ts";
+export type * from "./analysis/walkthrough/step.ts";
+export { type WalkOptions, stepLimit, walkScenario } from "./analysis/walkthrough/walk-scenario.ts";
+export type * from "./analysis/walkthrough/walkthrough.ts";

@@ -5,9 +5,10 @@ import {
   InputError,
   type Vendor,
   commandLineEffects,
+  decodeText,
   readCommandLine,
 } from "@intremap/core";
-import { decodeText, readBytes } from "../input.ts";
+import { readBytes } from "../input.ts";
 import { type Io, exitStatus } from "../io.ts";
 import { type Paint, paintFor, table, wrap, writeJson } from "../output.ts";
 

@@ -6,6 +6,7 @@ import {
   type Naming,
   type TableKind,
   type TableValue,
+  decodeDocument,
   decodeKind,
   decodeTable,
   isTableKind,
@@ -42,7 +43,7 @@ export async function decode(
     throw new InputError(`unknown kind "${kind.slice(0, 40)}", expected one of ${kinds}`);
   }
   const decoded = decodeKind(kind, values, { names, ...settingsOf(flags) });
-  if (flags.json === true) writeJson(io, "decode", document(decoded, names));
+  if (flags.json === true) writeJson(io, "decode", decodeDocument(decoded, names));
   else io.stdout.write(report(decoded, paintFor(io.stdout, io.env)));
   return statusOf(decoded.violations);
 }
@@ -106,11 +107,6 @@ function settingsOf(flags: DecodeFlags): DecodeOptions {
     if (given !== undefined) settings[name] = given === "1" ? 1 : 0;
   }
   return settings;
-}
-
-function document(decoded: Decoded, names: Naming): object {
-  const { kind, mode, title, section, fields, violations, readings, notes } = decoded;
-  return { kind, mode, title, section, names, fields, violations, readings, notes };
 }
 
 function report(decoded: Decoded, paint: Paint): string {

@@ -1,5 +1,5 @@
-import { type Explanation, type Finding, InputError, explainText } from "@intremap/core";
-import { decodeText, readBytes } from "../input.ts";
+import { type Explanation, type Finding, InputError, decodeText, explainText } from "@intremap/core";
+import { readBytes } from "../input.ts";
 import { type Io, exitStatus } from "../io.ts";
 import { type Paint, paintFor, wrap, writeJson } from "../output.ts";
 

@@ -1,6 +1,13 @@
-import { type HostMap, InputError, type MapRow, mapOf } from "@intremap/core";
+import {
+  type HostMap,
+  InputError,
+  type MapRow,
+  mapColumnNamed,
+  mapOf,
+  nameStyleOf,
+  sortMapRows,
+} from "@intremap/core";
 import { type Io, exitStatus } from "../io.ts";
-import { columnNamed, sortRows } from "../map-columns.ts";
 import { reportMap } from "../map-report.ts";
 import { paintFor, writeJson } from "../output.ts";
 import { readHost } from "../sources/host.ts";
@@ -23,14 +30,12 @@ export interface MapFlags {
  * @throws InputError when the source cannot be read, or a column, device, irq or unit is none.
  */
 export async function map(flags: MapFlags, io: Io): Promise<number> {
-  const names = flags.columns?.split(",").map((name) => columnNamed(name.trim()));
-  if (flags.sort !== undefined) columnNamed(flags.sort.replace(/^-/, ""));
+  const names = flags.columns?.split(",").map((name) => mapColumnNamed(name.trim()));
+  if (flags.sort !== undefined) mapColumnNamed(flags.sort.replace(/^-/, ""));
   const whole = mapOf(await readHost(flags.from, io));
-  const style = {
-    segments: whole.interrupts.some(({ device }) => /^(?!0000:)[0-9a-f]+:..:/.test(device ?? "")),
-  };
+  const style = nameStyleOf(whole.interrupts);
   const found = chosen(whole, flags);
-  const rows = flags.sort === undefined ? found : sortRows(found, flags.sort, style);
+  const rows = flags.sort === undefined ? found : sortMapRows(found, flags.sort, style);
   if (flags.json === true) writeJson(io, "map", { ...whole, interrupts: rows });
   else {
     const shown = flags.all === true ? rows : rows.filter(({ state }) => state !== "unused");

@@ -1,9 +1,10 @@
 import { setImmediate } from "node:timers/promises";
-import { InputError, type Parameter, type RunResult, type Scenario, runScenario } from "@intremap/core";
+import { InputError, PerfettoWriter, type RunResult, type Scenario, runScenario } from "@intremap/core";
 import { type Io, exitStatus } from "../io.ts";
 import { paintFor, writeJson } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { reportList, reportRun, reportRuns } from "../run-report.ts";
+import { valuesOf } from "../scenario-options.ts";
 import { ImageFile } from "../sources/image-file.ts";
 import { type ScenarioFile, builtInScenarios, openScenario } from "../sources/scenario-file.ts";
 import { TimelineFile } from "../sources/timeline-file.ts";
@@ -39,7 +40,7 @@ export async function run(
   const { scenario, options, stacks } = arranged(name === undefined ? rest : [name, ...rest], flags.stacks);
   if (scenario === undefined) return list(options, flags, io);
   const file = await openScenario(scenario, io.stdin);
-  const values = valuesOf(options, file.parameters, file.name);
+  const values = valuesOf(options, file.parameters, file.name, "--stacks, --timeline, --compare or --json");
   const first = file.read({ values });
   const beside = flags.compare ?? first.beside;
   const others = beside === undefined ? [] : [await otherOf(file, first, beside, values, io)];
@@ -62,7 +63,8 @@ export async function run(
             progress.show(() => text);
             await setImmediate();
           },
-          ...(timeline !== undefined && results.length === 0 && { timeline: timeline.write }),
+          ...(timeline !== undefined &&
+            results.length === 0 && { timeline: new PerfettoWriter(timeline.write) }),
         }),
       );
     }
@@ -142,40 +144,4 @@ async function otherOf(
   const names = new Set(second.parameters.map((parameter) => parameter.name));
   const shared = Object.fromEntries(Object.entries(values).filter(([key]) => names.has(key)));
   return { scenario: second.read({ values: shared }), folder: second.folder };
-}
-
-/** `--vectors 66` and `--vectors=66`. @throws InputError for options that are no parameter of the scenario. */
-function valuesOf(
-  rest: readonly string[],
-  parameters: readonly Parameter[],
-  scenario: string,
-): Record<string, number> {
-  const values: Record<string, number> = {};
-  for (let i = 0; i < rest.length; i++) {
-    const word = rest[i]!;
-    const equals = word.indexOf("=");
-    const option = equals < 0 ? word : word.slice(0, equals);
-    const attached = equals < 0 ? undefined : word.slice(equals + 1);
-    const parameter = parameters.find(({ name }) => option === `--${name}`);
-    if (parameter === undefined) {
-      const known = parameters.map(({ name }) => `--${name}`).join(", ");
-      throw new InputError(
-        `${scenario} has no option "${option}": expected ${known === "" ? "" : `${known}, `}--stacks, --timeline, --compare or --json`,
-      );
-    }
-    const text = attached ?? rest[++i];
-    if (text === undefined || !/^\d{1,15}$/.test(text)) {
-      throw new InputError(
-        `${option} "${text ?? ""}": expected a whole number from ${parameter.from} to ${parameter.to}`,
-      );
-    }
-    const value = Number(text);
-    if (value < parameter.from || value > parameter.to) {
-      throw new InputError(
-        `${option} ${value}: expected a whole number from ${parameter.from} to ${parameter.to}`,
-      );
-    }
-    values[parameter.name] = value;
-  }
-  return values;
 }

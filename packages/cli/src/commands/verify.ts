@@ -2,12 +2,17 @@ import { availableParallelism, totalmem } from "node:os";
 import {
   type Counterexample,
   InputError,
+  type PlayResult,
+  type PlayTitle,
   type Protocol,
   Search,
   type Size,
-  baseSize,
+  type Verdict,
+  playResult,
   protocols,
-  sizeBounds,
+  readQuestion,
+  totalsOf,
+  wholeNumber,
   writeCounterexample,
 } from "@intremap/core";
 import { type Io, exitStatus } from "../io.ts";
@@ -15,7 +20,7 @@ import { paintFor, writeJson } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { TimelineFile } from "../sources/timeline-file.ts";
 import { type Question, type Times, drive } from "../verify-crew.ts";
-import { type PlayResult, type Verdict, reportProtocol, reportVerdict } from "../verify-report.ts";
+import { reportProtocol, reportVerdict } from "../verify-report.ts";
 
 export type VerifyFlags = Partial<Readonly<Record<keyof Size, string>>> & {
   readonly vendor: Protocol["vendor"];
@@ -45,17 +50,16 @@ const defaultBytes = 4 * 2 ** 30;
  * @throws InputError for a size, play, step or limit that there is not.
  */
 export async function verify(flags: VerifyFlags, io: Io): Promise<number> {
-  const protocol = protocols[flags.vendor];
-  if (flags.list === true) return list(protocol, flags, io);
-  const size = sizeOf(flags);
+  if (flags.list === true) return list(protocols[flags.vendor], flags, io);
+  const { protocol, size, without, plays } = readQuestion(flags, "--");
   const limits = limitsOf(flags);
   const timeline = flags.timeline === undefined ? undefined : new TimelineFile(flags.timeline);
   const results: PlayResult[] = [];
   let first: Counterexample | null = null;
   try {
-    for (const { name, title } of playsOf(protocol, flags)) {
-      const question: Question = { vendor: protocol.vendor, play: name, size, without: flags.without };
-      const { result, counterexample } = await explored(protocol, question, title, limits, io);
+    for (const play of plays) {
+      const question: Question = { vendor: protocol.vendor, play: play.name, size, without: flags.without };
+      const { result, counterexample } = await explored(protocol, question, play, limits, io);
       results.push(result);
       first ??= counterexample;
     }
@@ -72,11 +76,11 @@ export async function verify(flags: VerifyFlags, io: Io): Promise<number> {
   const verdict: Verdict = {
     vendor: protocol.vendor,
     size,
-    without: flags.without ?? null,
+    without,
     workers: limits.workers,
     plays: results,
   };
-  if (flags.json === true) writeJson(io, "verify", { ...verdict, ...totals(results), plays: results });
+  if (flags.json === true) writeJson(io, "verify", { ...verdict, ...totalsOf(results), plays: results });
   else io.stdout.write(reportVerdict(verdict, paintFor(io.stdout, io.env)));
   if (first !== null) return exitStatus.findings;
   return results.every(({ exhausted }) => exhausted) ? exitStatus.clean : exitStatus.unusable;
@@ -94,42 +98,24 @@ function list(protocol: Protocol, flags: VerifyFlags, io: Io): number {
 async function explored(
   protocol: Protocol,
   question: Question,
-  title: string,
+  play: PlayTitle,
   limits: Limits,
   io: Io,
 ): Promise<{ result: PlayResult; counterexample: Counterexample | null }> {
-  const { play: name, size, without } = question;
+  const { size, without } = question;
   const begin = performance.now();
   const search = inRange(() => {
-    const world = protocol.world(name, size, without);
+    const world = protocol.world(play.name, size, without);
     const { workers: walkers, ...most } = limits;
     return new Search(world, { ...most, walkers });
   });
   const progress = new Progress(io.stderr);
   const times: Times = { exploring: 0, rounds: 0 };
-  const shown = (): void => progress.show(() => soFar(name, search));
+  const shown = (): void => progress.show(() => soFar(play.name, search));
   try {
-    const { counterexample, ...done } = await drive(search, question, limits.workers, times, shown);
-    const { states, transitions, depth, bytes, exhausted, stopped } = done;
-    const result: PlayResult = {
-      name,
-      title,
-      states,
-      transitions,
-      depth,
-      seconds: seconds(performance.now() - begin),
-      roundSeconds: seconds(times.rounds),
-      statesPerSecond: Math.round((1000 * states) / Math.max(times.exploring, 1)),
-      bytesPerState: Math.round((10 * bytes) / states) / 10,
-      exhausted,
-      stopped,
-      counterexample: counterexample && {
-        property: counterexample.property,
-        steps: counterexample.moves,
-        roundFrom: counterexample.roundFrom === null ? null : counterexample.roundFrom + 1,
-      },
-    };
-    return { result, counterexample };
+    const found = await drive(search, question, limits.workers, times, shown);
+    const result = playResult(play, found, { ...times, all: performance.now() - begin });
+    return { result, counterexample: found.counterexample };
   } finally {
     progress.clear();
   }
@@ -140,63 +126,14 @@ function soFar(play: string, { states, depth, bytes, peeled }: Search): string {
   return peeled === 0 ? seen : `${seen}; looking for rounds, ${Math.floor((100 * peeled) / states)} %`;
 }
 
-function seconds(milliseconds: number): number {
-  return Math.round(milliseconds) / 1000;
-}
-
-/** Of all plays together. */
-function totals(plays: readonly PlayResult[]) {
-  const sum = (of: (play: PlayResult) => number): number => plays.reduce((all, play) => all + of(play), 0);
-  const states = sum((play) => play.states);
-  const exploring = sum((play) => play.states / play.statesPerSecond);
-  return {
-    states,
-    transitions: sum((play) => play.transitions),
-    seconds: Math.round(1000 * sum((play) => play.seconds)) / 1000,
-    statesPerSecond: Math.round(states / exploring),
-    bytesPerState: Math.round((10 * sum((play) => play.states * play.bytesPerState)) / states) / 10,
-    exhausted: plays.every(({ exhausted }) => exhausted),
-    counterexample: plays.find(({ counterexample }) => counterexample !== null)?.counterexample ?? null,
-  };
-}
-
-/** The play that is asked for; that in which a step's absence shows; or all that go by default. */
-function playsOf({ plays, removable }: Protocol, { play, without }: VerifyFlags): Protocol["plays"] {
-  const step = removable.find(({ id }) => id === without);
-  if (without !== undefined && step === undefined) {
-    throw new InputError(`--without "${without}": expected ${removable.map(({ id }) => id).join(", ")}`);
-  }
-  const asked = play ?? step?.play;
-  if (asked === undefined) return plays.filter(({ byDefault }) => byDefault);
-  const chosen = plays.filter(({ name }) => name === asked);
-  if (chosen.length === 0) {
-    throw new InputError(`--play "${asked}": expected ${plays.map(({ name }) => name).join(", ")}`);
-  }
-  return chosen;
-}
-
-function sizeOf(flags: VerifyFlags): Size {
-  const size: Record<keyof Size, number> = { ...baseSize };
-  for (const [key, [from, to]] of Object.entries(sizeBounds) as [keyof Size, readonly [number, number]][]) {
-    if (flags[key] !== undefined) size[key] = whole(`--${key}`, flags[key], from, to);
-  }
-  return size;
-}
-
-function whole(option: string, text: string, from: number, to: number): number {
-  const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
-  if (value >= from && value <= to) return value;
-  throw new InputError(`${option} "${text}": expected a whole number from ${from} to ${to}`);
-}
-
 function limitsOf({ workers, memory, states }: VerifyFlags): Limits {
   return {
     workers:
       workers === undefined
         ? Math.min(mostWorkers, availableParallelism())
-        : whole("--workers", workers, 1, mostWorkers),
+        : wholeNumber("--workers", workers, 1, mostWorkers),
     mostBytes: memory === undefined ? Math.min(defaultBytes, Math.floor(totalmem() / 2)) : bytesOf(memory),
-    mostStates: states === undefined ? Infinity : whole("--states", states, 1, 2 ** 40),
+    mostStates: states === undefined ? Infinity : wholeNumber("--states", states, 1, 2 ** 40),
   };
 }
 

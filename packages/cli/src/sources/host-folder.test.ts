@@ -2,9 +2,9 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { resolveLinks } from "@intremap/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HostFolder } from "./host-folder.ts";
-import { resolveLinks } from "./linked-path.ts";
 
 let outside: string;
 let root: string;

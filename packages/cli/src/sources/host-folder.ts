@@ -8,10 +8,8 @@ import {
   readSync,
   readlinkSync,
 } from "node:fs";
-import { type HostFiles, InputError } from "@intremap/core";
+import { type HostFiles, InputError, defaultLimit, resolveLinks, tooLarge } from "@intremap/core";
 import { reasonOf } from "../input.ts";
-import { defaultLimit, tooLarge } from "./archive-files.ts";
-import { resolveLinks } from "./linked-path.ts";
 
 /** Names of one folder that are listed; a host has fewer devices and interrupts. */
 const listLimit = 1 << 17;

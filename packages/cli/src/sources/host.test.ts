@@ -6,7 +6,6 @@ import { fileURLToPath } from "node:url";
 import zlib from "node:zlib";
 import { HostDraft, type HostState } from "@intremap/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Progress } from "../progress.ts";
 import { bootPath } from "../testing/captured-boot.ts";
 import { capturePath } from "../testing/captured-host.ts";
 import { testIo } from "../testing/test-io.ts";
@@ -170,7 +169,7 @@ describe("the machine itself", () => {
   });
 
   test("that runs another system is refused in one line", () => {
-    expect(() => readLive(new HostDraft("live"), new Progress(testIo().stderr), "darwin")).toThrow(
+    expect(() => readLive(new HostDraft("live"), () => {}, "darwin")).toThrow(
       "live: only Linux shows what is read (this is darwin): give a folder, an archive, a dump or text with --from",
     );
   });

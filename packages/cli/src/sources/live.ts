@@ -1,8 +1,14 @@
-import { type HostDraft, InputError, openLiveKernel, readHostFiles } from "@intremap/core";
-import type { Progress } from "../progress.ts";
+import {
+  type HostDraft,
+  InputError,
+  type Progress,
+  openLiveKernel,
+  orMissing,
+  readHostFiles,
+  walkInto,
+} from "@intremap/core";
 import { FileBytes } from "./file-bytes.ts";
 import { HostFolder } from "./host-folder.ts";
-import { orMissing, walkInto } from "./walk.ts";
 
 const tables = "the kernel's own tables";
 const symbolBytes = 256 * 2 ** 20;
@@ -25,7 +31,7 @@ export function readLive(draft: HostDraft, progress: Progress, platform: string 
 }
 
 function readKernelMemory(files: HostFolder, draft: HostDraft, progress: Progress): void {
-  progress.show(() => "reading the kernel's tables");
+  progress(() => "reading the kernel's tables");
   const obstacle = lockdownOf(files);
   if (obstacle !== undefined) {
     draft.missing.push({ what: tables, ...obstacle });

@@ -1,5 +1,5 @@
 import zlib from "node:zlib";
-import { InputError, type PageCodecs } from "@intremap/core";
+import { InputError, type PageCodecs, expandZstdPage } from "@intremap/core";
 import { decompress } from "fzstd";
 
 type ZstdZlib = {
@@ -19,21 +19,9 @@ export const pageCodecs: PageCodecs = {
   },
 };
 
-/**
- * Where Node has no zstd of its own. The decoder tells neither a frame that comes out too long nor one too short, so the
- * frame has to say its length, as those of whole buffers do.
- * @throws an Error when it is damaged, does not say its length, or says more than `size`.
- */
+/** @throws an Error when it is damaged, does not say its length, or says more than `size`. */
 export function zstdInScript(bytes: Uint8Array, size: number): Uint8Array {
-  const flags = bytes[4] ?? 0;
-  const oneSegment = (flags & 0x20) !== 0;
-  const at = 5 + (oneSegment ? 0 : 1) + [0, 1, 2, 4][flags & 3]!;
-  const width = [oneSegment ? 1 : 0, 2, 4, 8][flags >> 6]!;
-  let length = width === 2 ? 256 : 0;
-  for (let i = width - 1, unit = 256 ** i; i >= 0; i--, unit /= 256) length += (bytes[at + i] ?? 0) * unit;
-  if (width === 0 || length > size)
-    throw new InputError("zstd data: expected a frame that says a page's length");
-  return decompress(bytes, new Uint8Array(length));
+  return expandZstdPage(bytes, size, decompress);
 }
 
 function refusable(name: string, expand: () => Uint8Array): Uint8Array {

@@ -2,8 +2,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InputError, type Parameter, type Scenario, type ScenarioChoice, ShapeError } from "@intremap/core";
-import { readParameters, readScenario } from "@intremap/core";
-import { decodeText, readBytes } from "../input.ts";
+import { decodeText, readParameters, readScenario } from "@intremap/core";
+import { readBytes } from "../input.ts";
 import type { Source } from "../io.ts";
 import {
   type Document,
@@ -27,6 +27,7 @@ export class ScenarioFile {
   readonly name: string;
   /** Folder of the file, where its images lie. */
   readonly folder: string;
+  readonly text: string;
   readonly #path: string;
   readonly #document: Document;
   readonly #lines: LineCounter;
@@ -35,6 +36,7 @@ export class ScenarioFile {
   constructor(path: string, text: string) {
     this.name = path === "-" ? standardInput : basename(path, extension);
     this.folder = dirname(path);
+    this.text = text;
     this.#path = path === "-" ? standardInput : path;
     this.#lines = new LineCounter();
     this.#document = parseDocument(text, {

@@ -1,5 +1,6 @@
+import type { Chunks } from "@intremap/core";
 import type { Source } from "../io.ts";
-import { type Chunks, chunksOf, expanded, nameOf } from "./expand.ts";
+import { chunksOf, expanded, nameOf } from "./expand.ts";
 
 /**
  * The bytes of a trace, in chunks as they come: a file, or standard input for `-`; gzip, xz and zstd are told by

@@ -1,9 +1,14 @@
 import { fileURLToPath } from "node:url";
-import { type HostFiles, type HostState, HostDraft, readHostFiles } from "@intremap/core";
-import { chunksOf, expanded } from "../sources/expand.ts";
-import { readTar } from "../sources/tar.ts";
-import { rootNames } from "../sources/wanted-path.ts";
-import { withExpanded } from "../sources/with-expanded.ts";
+import {
+  type HostFiles,
+  type HostState,
+  HostDraft,
+  readHostFiles,
+  readTar,
+  rootNames,
+  withExpanded,
+} from "@intremap/core";
+import { chunksOf, expanded, expanders } from "../sources/expand.ts";
 import { testIo } from "./test-io.ts";
 
 /** The captured machines. */
@@ -20,7 +25,7 @@ export function capturePath(host: CapturedHost): string {
 export async function captureFiles(host: CapturedHost): Promise<HostFiles> {
   const path = capturePath(host);
   const chunks = expanded(chunksOf(path, testIo().stdin), path);
-  return withExpanded(await readTar(chunks, host, rootNames, { wanted: () => true }));
+  return withExpanded(await readTar(chunks, host, rootNames, { wanted: () => true }), expanders);
 }
 
 /** What files of a machine say. */

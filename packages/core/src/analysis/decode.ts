@@ -6,7 +6,7 @@ import type { Section } from "../spec/cite.ts";
 import { type DecodeKind, decodeKinds } from "./decode-kinds.ts";
 import type { DecodedRow, FieldValue, Part, Reading } from "./decode-shape.ts";
 
-export type { DecodeKind, DecodedRow, FieldValue, Reading };
+export type { DecodeKind, DecodedRow, FieldValue, Part, Reading };
 
 export interface DecodeOptions extends Context {
   /** Names of fields: the specification's (default), or those of Linux's structures where it has any. */
@@ -48,10 +48,7 @@ export function kindNames(): DecodeKind[] {
  * @throws InputError when the kind is unknown, or the values are not what it takes.
  */
 export function decodeKind(kind: string, values: readonly string[], options: DecodeOptions = {}): Decoded {
-  if (!Object.hasOwn(decodeKinds, kind)) {
-    throw new InputError(`unknown kind "${kind.slice(0, 40)}", expected one of ${kindNames().join(", ")}`);
-  }
-  const known = kind as DecodeKind;
+  const known = knownKind(kind);
   const { names = "spec", ...context } = options;
   const shape = decodeKinds[known].read(values, context);
   const rows = [...shape.parts.flatMap((part) => rowsOf(part, names)), ...(shape.derived ?? [])];
@@ -69,6 +66,30 @@ export function decodeKind(kind: string, values: readonly string[], options: Dec
     readings: shape.readings ?? [],
     notes: shape.notes ?? [],
   };
+}
+
+function knownKind(kind: string): DecodeKind {
+  if (Object.hasOwn(decodeKinds, kind)) return kind as DecodeKind;
+  throw new InputError(`unknown kind "${kind.slice(0, 40)}", expected one of ${kindNames().join(", ")}`);
+}
+
+/**
+ * The layouts that a value has, and the bits that each of them describes.
+ * @throws InputError as {@link decodeKind}.
+ */
+export function partsOf(kind: string, values: readonly string[], context: Context = {}): readonly Part[] {
+  return decodeKinds[knownKind(kind)].read(values, context).parts;
+}
+
+/** What a kind takes, in words. */
+export function takenBy(kind: DecodeKind): string {
+  return decodeKinds[kind].takes;
+}
+
+/** The body of the JSON document: `fields` have the names that were asked for. */
+export function decodeDocument(decoded: Decoded, names: Naming): object {
+  const { kind, mode, title, section, fields, violations, readings, notes } = decoded;
+  return { kind, mode, title, section, names, fields, violations, readings, notes };
 }
 
 function rowsOf({ layout, value, label }: Part, names: Naming): DecodedRow[] {

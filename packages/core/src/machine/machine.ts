@@ -73,7 +73,7 @@ export class Machine {
   baseline: Baseline | null = null;
   /** The words of every KVM that the kernel has had loaded. */
   readonly threadStates = new Set<ThreadState>();
-  /** Told of each vCPU when its VM has started. */
+  /** Told of each vCPU before it runs. */
   onVcpu: ((vcpu: Vcpu, name: string) => void) | null = null;
   #userspaceWoken = false;
   readonly #kernels: Kernel[] = [];
@@ -178,6 +178,7 @@ export class Machine {
       disk,
       clock: this.clock,
       onWork: this.wakeUserspace,
+      onVcpu: (vcpu) => this.onVcpu?.(vcpu, `${settings.name}/${vcpu.id}`),
     });
     for (const device of devices) this.#confine(device, ramBase, place.guestBytes);
     this.threadStates.add(this.kernel.kvm!.state);
@@ -185,7 +186,6 @@ export class Machine {
     if (disk !== null) this.#diskSources.push(vm.diskSource);
     this.#guests.push(vm.guest);
     this.#vcpus.push(...vm.kvm.vcpus.map(({ counts }) => counts));
-    for (const vcpu of vm.kvm.vcpus) this.onVcpu?.(vcpu, `${settings.name}/${vcpu.id}`);
     vm.settle();
     return vm;
   }

@@ -1,3 +1,5 @@
+import type { TimelineWriter } from "./timeline-writer.ts";
+
 /** Takes the trace, piece by piece; the bytes are good until it returns. */
 export type TraceSink = (bytes: Uint8Array) => void;
 
@@ -61,7 +63,7 @@ const roomForPacket = 2048;
  *
  * An event is {@link event}, what belongs to it, and {@link close}.
  */
-export class PerfettoWriter {
+export class PerfettoWriter implements TimelineWriter {
   readonly #sink: TraceSink;
   readonly #bytes: Uint8Array;
   readonly #names = new Map<string, NameId>();

@@ -1,14 +1,17 @@
 import type { CallListener } from "../hardware/call-stack.ts";
+import type { Observer } from "../hardware/event.ts";
 import { avicProtocol } from "../linux/kvm/svm/protocol.ts";
 import type { Vcpu } from "../linux/kvm/vcpu.ts";
 import { vmxProtocol } from "../linux/kvm/vmx/protocol.ts";
 import { CallListeners } from "./call-listeners.ts";
 import type { Clock } from "./clock.ts";
 import { type Machine, opsOf } from "./machine.ts";
-import type { TraceSink } from "./perfetto.ts";
+import { Observers } from "./observers.ts";
+import type { Onlooker } from "./onlooker.ts";
 import type { Scenario } from "./scenario/scenario.ts";
 import { type StackCount, StackHistogram } from "./stack-histogram.ts";
 import { Timeline } from "./timeline.ts";
+import type { TimelineWriter } from "./timeline-writer.ts";
 
 /** The release that is looked into with bcc's stackcount, which shows the program's frames too. */
 const withUserFrames = "5.4";
@@ -17,15 +20,30 @@ const withUserFrames = "5.4";
 export class Probes {
   readonly timeline: Timeline | undefined;
   readonly #symbols: readonly string[];
+  readonly #onlooker: Onlooker | undefined;
   #histogram: StackHistogram | undefined;
 
   /**
    * @param symbols functions whose call stacks are counted.
-   * @param sink takes the timeline's trace; without one there is none.
+   * @param writer takes the timeline; without one there is none.
+   * @param onlooker somebody else.
    */
-  constructor(scenario: Scenario, clock: Clock, symbols: readonly string[], sink?: TraceSink) {
+  constructor(
+    scenario: Scenario,
+    clock: Clock,
+    symbols: readonly string[],
+    writer?: TimelineWriter,
+    onlooker?: Onlooker,
+  ) {
     this.#symbols = symbols;
-    this.timeline = sink && new Timeline(clock, sink, exitNames(scenario));
+    this.#onlooker = onlooker;
+    this.timeline = writer && new Timeline(clock, writer, exitNames(scenario));
+  }
+
+  /** Takes the hardware's events; undefined if nobody does. */
+  get observer(): Observer | undefined {
+    const observers = [this.timeline, this.#onlooker].filter((one) => one !== undefined);
+    return observers.length > 1 ? new Observers(observers) : observers[0];
   }
 
   attach(machine: Machine): void {
@@ -41,6 +59,8 @@ export class Probes {
       for (const { name, fn } of machine.devices.values()) timeline.device(fn.requester, name);
       machine.onVcpu = (vcpu, name) => timeline.vcpu(vcpu.slot, name, postedAt(machine, vcpu));
     }
+    if (this.#onlooker !== undefined) listeners.push(this.#onlooker);
+    this.#onlooker?.meets(machine);
     if (listeners.length > 0) machine.listen(new CallListeners(listeners));
   }
 
@@ -48,6 +68,7 @@ export class Probes {
   detach(machine: Machine): void {
     machine.listen(null);
     this.timeline?.finish();
+    this.#onlooker?.ends();
   }
 
   stacks(): StackCount[] {

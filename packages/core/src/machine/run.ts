@@ -6,17 +6,19 @@ import { unexpectedOf, unmetOf } from "./expectations.ts";
 import { leaksOf } from "./leaks.ts";
 import { Machine } from "./machine.ts";
 import { Narrative } from "./narrative.ts";
-import type { TraceSink } from "./perfetto.ts";
+import type { Onlooker } from "./onlooker.ts";
 import { Probes } from "./probes.ts";
 import type { RunResult } from "./result.ts";
 import type { Scenario } from "./scenario/scenario.ts";
 import { Script } from "./script.ts";
+import type { TimelineWriter } from "./timeline-writer.ts";
 
 export interface RunOptions {
   /** Functions whose call stacks are counted as they are entered. */
   readonly stacks?: readonly string[];
-  /** Takes a Perfetto trace, chunk by chunk; a chunk is good until this returns. */
-  readonly timeline?: TraceSink;
+  readonly timeline?: TimelineWriter;
+  /** Sees what happens while it happens. */
+  readonly onlooker?: Onlooker;
   /** Opens a disk image by the name that the scenario has for it. */
   readonly openImage?: (name: string) => Promise<BlockBackend>;
   /** Told how far a long run is; what it waits for lets others in, as a signal that ends it. */
@@ -30,18 +32,22 @@ export interface RunOptions {
 export async function runScenario(scenario: Scenario, options: RunOptions = {}): Promise<RunResult> {
   const { openImage = noImages, progress } = options;
   const clock = new Clock();
-  const probes = new Probes(scenario, clock, options.stacks ?? [], options.timeline);
-  const machine = new Machine(scenario, { clock, ...(probes.timeline && { observer: probes.timeline }) });
+  const { onlooker } = options;
+  const probes = new Probes(scenario, clock, options.stacks ?? [], options.timeline, onlooker);
+  const { observer } = probes;
+  const machine = new Machine(scenario, { clock, ...(observer && { observer }) });
   probes.attach(machine);
   const script = new Script(machine, { openImage, ...(progress && { progress }) });
   const narrative = new Narrative(machine);
 
+  onlooker?.begins(0);
   await narrative.tell("boot", async () => {
     machine.boot();
     return { what: "the host boots", details: [modeOf(machine)] };
   });
   for (const action of scenario.script) {
     if (narrative.failures.length > 0) break;
+    onlooker?.begins(narrative.episodes.length);
     await narrative.tell(action.do, () => script.act(action));
   }
 

@@ -5,6 +5,7 @@ import { runScenario } from "./run.ts";
 import type { RunResult } from "./result.ts";
 import { readAction } from "./scenario/action.ts";
 import { type Choice, readScenario } from "./scenario/read.ts";
+import type { Scenario } from "./scenario/scenario.ts";
 import type { Told } from "./actions/scene.ts";
 import { Script } from "./script.ts";
 
@@ -31,9 +32,13 @@ function treeOf({ kernel = "7.0", machine, script = [], ...rest }: Draft): objec
   };
 }
 
+export function scenarioOf(draft: Draft, choice: Choice = {}): Scenario {
+  return readScenario("draft", treeOf(draft), choice);
+}
+
 /** Runs a draft from power-on to its last finding. */
 export function runDraft(draft: Draft, choice: Choice = {}): Promise<RunResult> {
-  return runScenario(readScenario("draft", treeOf(draft), choice), {
+  return runScenario(scenarioOf(draft, choice), {
     openImage: async () => new MemoryBackend(image.slice()),
   });
 }
@@ -43,7 +48,7 @@ export function booted(draft: Draft): {
   machine: Machine;
   act: (...actions: readonly unknown[]) => Promise<Told[]>;
 } {
-  const scenario = readScenario("draft", treeOf(draft));
+  const scenario = scenarioOf(draft);
   const machine = new Machine(scenario, { clock: new Clock() });
   machine.boot();
   const script = new Script(machine, { openImage: async () => new MemoryBackend(image.slice()) });

@@ -4,6 +4,7 @@ import { Calls, Thread, underSymbol } from "../hardware/call-stack.ts";
 import { type EventName, type Observer, eventKinds } from "../hardware/event.ts";
 import { Clock } from "./clock.ts";
 import { costs } from "./cost.ts";
+import { PerfettoWriter } from "./perfetto.ts";
 import { collect, readTrace } from "./perfetto/testbed.ts";
 import { Timeline } from "./timeline.ts";
 
@@ -25,7 +26,11 @@ function reporter(observer: Observer): Scene["report"] {
 function traceOf(act: (scene: Scene) => void): ReturnType<typeof readTrace> {
   const trace = collect();
   const clock = new Clock();
-  const timeline = new Timeline(clock, (bytes) => trace.sink(bytes), new Map([[12, "HLT"]]));
+  const timeline = new Timeline(
+    clock,
+    new PerfettoWriter((bytes) => trace.sink(bytes)),
+    new Map([[12, "HLT"]]),
+  );
   const calls = new Calls({ kernel: "7.0", user: "9.2" });
   calls.listener = timeline;
   const call: Scene["call"] = (name, body = () => {}) => {
@@ -218,7 +223,7 @@ const hasProtoc = spawnSync("protoc", ["--version"]).status === 0;
 
 test.skipIf(!hasProtoc)("protoc reads the trace of 10,000 interrupts (wants protobuf-compiler)", () => {
   const trace = collect();
-  const timeline = new Timeline(new Clock(), (bytes) => trace.sink(bytes));
+  const timeline = new Timeline(new Clock(), new PerfettoWriter((bytes) => trace.sink(bytes)));
   const report = reporter(timeline);
   for (let i = 0; i < 10_000; i++) {
     report("request", device, 0xfee00000 | 0, i);

@@ -2,8 +2,9 @@ import type { CallListener, FunctionSymbol, Thread } from "../hardware/call-stac
 import { type EventKind, type EventName, type Observer, eventKinds } from "../hardware/event.ts";
 import { hexByte, printRequester } from "../spec/requester.ts";
 import type { Clock } from "./clock.ts";
-import { type NameId, PerfettoWriter, type TraceSink, type TrackId, TrackEventType } from "./perfetto.ts";
+import { type NameId, type TrackId, TrackEventType } from "./perfetto.ts";
 import { type Place, shownEvents } from "./timeline-events.ts";
+import { type TimelineWriter, threadsGroup } from "./timeline-writer.ts";
 
 /** A processor's track, and the flows that led to each of its vectors and were not yet taken up. */
 interface Processor {
@@ -31,17 +32,17 @@ interface Kind {
 const vectors = 256;
 /** Behind every processor. */
 const lastRank = 2 ** 30;
-const groups = ["devices", "IOMMU", "processors", "vCPUs", "threads"] as const;
+const groups = ["devices", "IOMMU", "processors", "vCPUs", threadsGroup] as const;
 
 /**
- * Turns what the machine does into a Perfetto trace while it does it: a track for each device, unit, processor, vCPU
+ * Writes down what the machine does while it does it: a track for each device, unit, processor, vCPU
  * and thread; slices for calls, for requests in a unit and for the time in guest mode; instants for what the hardware
  * reports; and flows from each MSI write to whoever handles it.
  */
 export class Timeline implements Observer, CallListener {
   readonly #clock: Clock;
   readonly #exitReasons: ReadonlyMap<number, string>;
-  readonly #writer: PerfettoWriter;
+  readonly #writer: TimelineWriter;
   readonly #groups: Readonly<Record<(typeof groups)[number], TrackId>>;
   readonly #kinds: readonly (Kind | undefined)[];
   readonly #titles: { readonly request: NameId; readonly guest: NameId };
@@ -65,12 +66,12 @@ export class Timeline implements Observer, CallListener {
   #inUnit: TrackId = 0;
   /** The flow that the next call takes up. */
   #taken = 0;
+  #finished = false;
 
   /** @param exitReasons names of the reasons for VM exits, by the numbers that their vendor has for them. */
-  constructor(clock: Clock, sink: TraceSink, exitReasons: ReadonlyMap<number, string> = new Map()) {
+  constructor(clock: Clock, writer: TimelineWriter, exitReasons: ReadonlyMap<number, string> = new Map()) {
     this.#clock = clock;
     this.#exitReasons = exitReasons;
-    const writer = new PerfettoWriter(sink);
     this.#writer = writer;
     this.#groups = Object.fromEntries(
       groups.map((name, rank) => [name, writer.track(name, 0, rank)]),
@@ -139,9 +140,10 @@ export class Timeline implements Observer, CallListener {
     this.#writer.close();
   }
 
-  /** The trace is complete. */
+  /** The timeline is complete: what the hardware still reports is passed over. */
   finish(): void {
     this.#leaveUnit();
+    this.#finished = true;
     this.#writer.finish();
   }
 
@@ -156,7 +158,7 @@ export class Timeline implements Observer, CallListener {
     f: number,
   ): void {
     const kind = this.#kinds[code];
-    if (kind === undefined) return;
+    if (kind === undefined || this.#finished) return;
     if (code !== eventKinds.vmExit) this.#taken = 0;
     const values = this.#values;
     values[0] = a;

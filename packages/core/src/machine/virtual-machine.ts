@@ -68,6 +68,8 @@ export interface VirtualMachineParts {
   readonly clock: Clock;
   /** Told when QEMU's main loop has something to do. */
   readonly onWork: () => void;
+  /** Told of each vCPU before it runs. */
+  readonly onVcpu: (vcpu: Vcpu) => void;
 }
 
 /** A QEMU process with its VM: the kernel's side, the VMM's, and the guest inside. */
@@ -104,6 +106,7 @@ export class VirtualMachine {
     k.kvm!.onWakeUp = (vcpu) => this.#processors.wake(vcpu);
     const threads = settings.vcpus.map((_, i) => new Thread(`${settings.name}: CPU ${i}/KVM`));
     for (const [i, thread] of threads.entries()) this.#createVcpu(i, thread);
+    for (const vcpu of this.kvm.vcpus) parts.onVcpu(vcpu);
     this.#file = kvmVmFile(this.kvm);
     const ram = new GuestRam(k.memory, ramBase, ramBytes);
     this.vmm = new Vmm({ k, kvm: this.#file, ram, vcpuThreads: threads });

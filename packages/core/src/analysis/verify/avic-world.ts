@@ -3,12 +3,14 @@ import type { AvicStepId } from "../../linux/posting/avic-steps.ts";
 import { avicPosting } from "../../linux/posting/avic-table.ts";
 import { done } from "../../linux/posting/step.ts";
 import { EntryWord, FrameWord, VcpuWord, VmWord } from "../../linux/posting/words.ts";
+import { lookAtAvic } from "./avic-look.ts";
 import { SpareWord, spareStride } from "./avic-pack.ts";
 import { AvicParts } from "./avic-parts.ts";
 import type { AvicCast } from "./avic-plays.ts";
 import { AvicVerdict, avicProperties } from "./avic-verdict.ts";
 import type { Size } from "./protocol.ts";
-import type { Move, World } from "./world.ts";
+import type { Seen } from "./seen.ts";
+import type { Move, Signal, ToldWorld } from "./world.ts";
 
 export type AvicTable = typeof avicPosting;
 
@@ -30,7 +32,7 @@ const backingPages = 0x10_0000;
  * nothing that it does makes a guest exit. A doorbell arrives when it is rung: one that comes late is one that is rung
  * late. The driver's handler of the guest log is one thread.
  */
-export class AvicWorld implements World {
+export class AvicWorld implements ToldWorld {
   readonly words: Int32Array;
   readonly parts: readonly (readonly number[])[];
   readonly live: readonly number[];
@@ -49,6 +51,7 @@ export class AvicWorld implements World {
   readonly #parts: AvicParts;
   readonly #verdict: AvicVerdict;
   readonly #touches: Int32Array;
+  heard: Signal[] | null = null;
   #touched = -1;
   #touchedBy = -1;
   /** Steps of the move that is being described. */
@@ -108,16 +111,17 @@ export class AvicWorld implements World {
     return {
       sendIpi: () => {},
       hasInterrupt: (vcpu) => this.#spare(vcpu, SpareWord.irr) !== 0,
-      woken: () => {},
+      woken: (vcpu) => void this.heard?.push({ to: `vcpu ${vcpu}`, what: "wake-up" }),
       apicIdOf: (cpu) => cpu,
       request: (vcpu, vector) => {
+        this.heard?.push({ to: `vcpu ${vcpu}`, what: "IRR" });
         this.words[this.#spareAt(vcpu) + SpareWord.irr]! |= 1 << vector;
         this.words[this.#spareAt(vcpu) + SpareWord.noticed] = 0;
       },
       doorbell: (apicId) => this.#ring(apicId),
       evaluate: (vcpu) => this.#notice(vcpu),
       placed: () => {},
-      logged: () => {},
+      logged: () => void this.heard?.push({ to: "guest log", what: "interrupt" }),
     };
   }
 
@@ -179,6 +183,7 @@ export class AvicWorld implements World {
   /** A doorbell arrives: by the table's step, if a guest runs there. */
   #ring(apicId: number): void {
     const state = this.#state;
+    this.heard?.push({ to: `cpu ${apicId}`, what: "doorbell" });
     for (let vcpu = 0; vcpu < this.#size.vcpus; vcpu++) {
       if (this.#vcpu(vcpu, VcpuWord.inGuest) === 0 || this.#vcpu(vcpu, VcpuWord.cpu) !== apicId) continue;
       this.#table.steps[this.#table.at["doorbell-evaluate"]]!.act(state, state.threadAt(vcpu));
@@ -411,6 +416,10 @@ export class AvicWorld implements World {
 
   wrong(): number {
     return this.#verdict.wrong();
+  }
+
+  look(): readonly Seen[] {
+    return lookAtAvic(this.#state, this.#cast, (vcpu) => this.#verdict.isAsleep(vcpu));
   }
 
   // What a counterexample says.

@@ -1,4 +1,4 @@
-import type { World } from "./world.ts";
+import type { ToldWorld } from "./world.ts";
 
 /** How much there is of what races, and how often each vCPU meets what does not come back. */
 export interface Size {
@@ -58,5 +58,5 @@ export interface Protocol {
    * @param without the id of one of {@link removable}.
    * @throws RangeError, in one line, for a play, size or step that it does not have.
    */
-  world(play: string, size: Size, without?: string): World;
+  world(play: string, size: Size, without?: string): ToldWorld;
 }

@@ -1,4 +1,5 @@
 import { StateStore, type StoreBuffers } from "./state-store.ts";
+import { bufferOf } from "./tuple-table.ts";
 import { type Report, type Task, type WalkOptions, Walker, mostAdded, unitStates } from "./walker.ts";
 import type { Move, World } from "./world.ts";
 
@@ -20,6 +21,8 @@ export interface SearchOptions {
 export interface Counterexample {
   readonly property: string;
   readonly moves: readonly Move[];
+  /** The same moves, each as the world's {@link World.moves} has it. */
+  readonly codes: readonly number[];
   /** The move with which a round begins that can go on for ever; null if nothing goes round. */
   readonly roundFrom: number | null;
 }
@@ -38,10 +41,10 @@ export interface Exploration {
   readonly counterexample: Counterexample | null;
 }
 
-/** What threads need to take part in a search. */
+/** What threads need to take part in a search: they can in one that was told of more walkers than one. */
 export interface Shares {
   readonly buffers: StoreBuffers;
-  readonly cursor: SharedArrayBuffer;
+  readonly cursor: ArrayBufferLike;
   readonly options: WalkOptions;
   readonly hashMask: number;
 }
@@ -87,8 +90,8 @@ export class Search {
     const { heeded = world.properties, mostStates = Infinity, walkers = 1, hashMask = -1 } = options;
     this.#world = world;
     this.#mostBytes = options.mostBytes ?? defaultBytes;
-    this.#store = new StateStore(world, { mostBytes: this.#mostBytes, hashMask });
-    this.#cursor = new Int32Array(new SharedArrayBuffer(4));
+    this.#store = new StateStore(world, { mostBytes: this.#mostBytes, hashMask, shared: walkers > 1 });
+    this.#cursor = new Int32Array(bufferOf(4, walkers > 1));
     const { endless } = world;
     this.#endless = endless !== undefined && heeded.includes(endless) ? 1 : 0;
     let bits = 0;
@@ -100,7 +103,7 @@ export class Search {
   }
 
   get shares(): Shares {
-    const cursor = this.#cursor.buffer as SharedArrayBuffer;
+    const cursor = this.#cursor.buffer;
     return { buffers: this.#store.buffers, cursor, options: this.#walk, hashMask: this.#hashMask };
   }
 
@@ -255,7 +258,7 @@ export class Search {
       counterexample:
         path === null
           ? null
-          : { property: this.#world.properties[property]!, moves: this.#movesAlong(path), roundFrom },
+          : { property: this.#world.properties[property]!, ...this.#movesAlong(path), roundFrom },
     };
   }
 
@@ -266,20 +269,25 @@ export class Search {
   }
 
   /** The moves that lead from each state to the next. */
-  #movesAlong(path: readonly number[]): Move[] {
+  #movesAlong(path: readonly number[]): Pick<Counterexample, "moves" | "codes"> {
     const world = this.#world;
-    const codes = new Int32Array(world.mostMoves);
-    return path.slice(1).map((to, i) => {
+    const can = new Int32Array(world.mostMoves);
+    const moves: Move[] = [];
+    const codes: number[] = [];
+    for (const [i, to] of path.slice(1).entries()) {
       this.#store.load(path[i]!);
-      const count = world.moves(codes);
-      for (const code of codes.subarray(0, count)) {
-        world.play(code);
+      const count = world.moves(can);
+      const code = can.subarray(0, count).find((each) => {
+        world.play(each);
         const reached = this.#store.intern(this.#store.everything);
         this.#store.restore();
-        if (reached === to) return world.describe(code);
-      }
-      throw new RangeError(`no move leads from state ${path[i]} to state ${to}`);
-    });
+        return reached === to;
+      });
+      if (code === undefined) throw new RangeError(`no move leads from state ${path[i]} to state ${to}`);
+      moves.push(world.describe(code));
+      codes.push(code);
+    }
+    return { moves, codes };
   }
 }
 

@@ -13,6 +13,8 @@ export interface StoreOptions {
   readonly mostBytes: number;
   /** Bits of hashes that count; all unless told. */
   readonly hashMask?: number;
+  /** Several threads may work on it; one unless told. */
+  readonly shared?: boolean;
 }
 
 /** States that can be noted before they are entered. */
@@ -314,7 +316,7 @@ function partsOf({ live, parts }: World): readonly (readonly number[])[] {
 }
 
 /** @throws RangeError */
-function reserve(world: World, { mostBytes }: StoreOptions): StoreBuffers {
+function reserve(world: World, { mostBytes, shared = false }: StoreOptions): StoreBuffers {
   const parts = partsOf(world);
   if (parts.length === 0 || parts.length > mostParts || parts.some(({ length }) => length === 0)) {
     throw new RangeError(`${parts.length} parts: from 1 to ${mostParts} were expected, none of them empty`);
@@ -325,13 +327,14 @@ function reserve(world: World, { mostBytes }: StoreOptions): StoreBuffers {
     parts: parts.map(({ length }, part) =>
       world.packs?.[part] === true
         ? null
-        : TupleTable.reserve({ width: length, mostRows: rowsFor(length, 2 ** 24), block: 16 }),
+        : TupleTable.reserve({ width: length, mostRows: rowsFor(length, 2 ** 24), block: 16, shared }),
     ),
     states: TupleTable.reserve({
       width: parts.length,
       extra: extraWords,
       mostRows: rowsFor(parts.length + extraWords, 2 ** 28),
       block: blockStates,
+      shared,
     }),
   };
 }

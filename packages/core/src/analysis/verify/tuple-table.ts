@@ -2,9 +2,9 @@
 export interface TupleBuffers extends Required<TupleOptions> {
   /** Counts how often they were replaced by greater ones. */
   readonly generation: number;
-  readonly rows: SharedArrayBuffer;
-  readonly slots: SharedArrayBuffer;
-  readonly control: SharedArrayBuffer;
+  readonly rows: ArrayBufferLike;
+  readonly slots: ArrayBufferLike;
+  readonly control: ArrayBufferLike;
 }
 
 /**
@@ -33,6 +33,16 @@ export interface TupleOptions {
   readonly mostRows: number;
   /** Rows that a thread takes at once. */
   readonly block: number;
+  /**
+   * Several threads may fill it; one unless told. Where a page is not isolated from others, browsers have no memory
+   * that threads share.
+   */
+  readonly shared?: boolean;
+}
+
+/** Zeroed memory, which threads may share if they are to. @throws RangeError when there is not so much. */
+export function bufferOf(bytes: number, shared: boolean): ArrayBufferLike {
+  return shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
 }
 
 /**
@@ -75,8 +85,8 @@ export class TupleTable {
     this.#hashMask = hashMask;
   }
 
-  static reserve({ width, extra = 0, mostRows, block }: TupleOptions): TupleBuffers {
-    const control = new SharedArrayBuffer((1 + mostThreads) * line * 4);
+  static reserve({ width, extra = 0, mostRows, block, shared = false }: TupleOptions): TupleBuffers {
+    const control = bufferOf((1 + mostThreads) * line * 4, shared);
     new Int32Array(control)[slotMask] = fewestSlots - 1;
     return {
       width,
@@ -84,8 +94,9 @@ export class TupleTable {
       mostRows,
       block,
       generation: 0,
-      rows: new SharedArrayBuffer(Math.min(mostRows, fewestRows) * (width + extra) * 4),
-      slots: new SharedArrayBuffer(fewestSlots * 4),
+      shared,
+      rows: bufferOf(Math.min(mostRows, fewestRows) * (width + extra) * 4, shared),
+      slots: bufferOf(fewestSlots * 4, shared),
       control,
     };
   }
@@ -158,7 +169,7 @@ export class TupleTable {
 
   /** Gets greater buffers if need be. @returns whether there is memory for them. */
   #hold(rows: number, slots: number): boolean {
-    const { mostRows } = this.#buffers;
+    const { mostRows, shared } = this.#buffers;
     const held = this.#rows.length / this.stride;
     if (rows <= held && slots <= this.#slots.length) return true;
     try {
@@ -166,9 +177,9 @@ export class TupleTable {
         ...this.#buffers,
         generation: this.#buffers.generation + 1,
         ...(rows > held && {
-          rows: new SharedArrayBuffer(Math.min(mostRows, Math.max(rows, held * step)) * this.stride * 4),
+          rows: bufferOf(Math.min(mostRows, Math.max(rows, held * step)) * this.stride * 4, shared),
         }),
-        ...(slots > this.#slots.length && { slots: new SharedArrayBuffer(slots * step * 4) }),
+        ...(slots > this.#slots.length && { slots: bufferOf(slots * step * 4, shared) }),
       };
       if (rows > held) {
         new Int32Array(greater.rows).set(this.#rows.subarray(0, this.#control[claimed]! * this.stride));

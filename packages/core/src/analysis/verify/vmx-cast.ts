@@ -13,6 +13,7 @@ import { FrameWord, VcpuWord, VmWord, frameStride } from "../../linux/posting/wo
 import type { Size } from "./protocol.ts";
 import { Own, firstVector, ownStride } from "./vmx-pack.ts";
 import type { VmxPlay } from "./vmx-plays.ts";
+import type { Signal } from "./world.ts";
 
 export type VmxTable = StepTable<PostingState, VmxStepId>;
 
@@ -22,6 +23,10 @@ export const pending = { notification: 1, wakeup: 2, other: 4 } as const;
 function bitOf(vector: number): number {
   if (vector === postedInterruptVector) return pending.notification;
   return vector === wakeupVector ? pending.wakeup : pending.other;
+}
+
+function nameOf(vector: number): string {
+  return bitOf(vector) === pending.other ? "reschedule" : `${vector.toString(16).toUpperCase()}h`;
 }
 
 /** A guest's vector, by the number of what posts it. */
@@ -49,6 +54,8 @@ export class VmxCast {
   readonly threads: number;
   readonly handlers: number;
   readonly firstOther: number;
+  /** {@link ToldWorld.heard} */
+  heard: Signal[] | null = null;
   readonly #table: VmxTable;
 
   constructor(table: VmxTable, play: VmxPlay, asked: Size) {
@@ -79,15 +86,21 @@ export class VmxCast {
   }
 
   #port(): PostingPort {
-    const send = (cpu: number, vector: number): void => void (this.words[this.apics + cpu]! |= bitOf(vector));
+    const send = (cpu: number, vector: number): void => {
+      this.words[this.apics + cpu]! |= bitOf(vector);
+      this.heard?.push({ to: `cpu ${cpu}`, what: nameOf(vector) });
+    };
     return {
       sendIpi: send,
       notify: send,
       acknowledge: (cpu, vector) => void (this.words[this.apics + cpu]! &= ~bitOf(vector)),
       destinationOf: (cpu) => cpu,
       hasInterrupt: (vcpu) => this.words[this.ownAt(vcpu) + Own.irr] !== 0,
-      request: (vcpu, _part, vectors) => void (this.words[this.ownAt(vcpu) + Own.irr]! |= vectors),
-      woken: () => {},
+      request: (vcpu, _part, vectors) => {
+        this.words[this.ownAt(vcpu) + Own.irr]! |= vectors;
+        if (vectors !== 0) this.heard?.push({ to: `vcpu ${vcpu}`, what: "IRR" });
+      },
+      woken: (vcpu) => void this.heard?.push({ to: `vcpu ${vcpu}`, what: "wake-up" }),
     };
   }
 

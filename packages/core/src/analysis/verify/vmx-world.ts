@@ -3,14 +3,16 @@ import type { PostingState } from "../../linux/posting/posting-state.ts";
 import { vmxPosting } from "../../linux/posting/vmx-table.ts";
 import { FrameWord, VcpuWord, frameStride } from "../../linux/posting/words.ts";
 import type { Size } from "./protocol.ts";
+import type { Seen } from "./seen.ts";
 import { VmxCast, type VmxTable, pending } from "./vmx-cast.ts";
 import { Kind, actorOf, codeOf, happenings } from "./vmx-codes.ts";
+import { lookAtVmx } from "./vmx-look.ts";
 import { Mover, moversOf } from "./vmx-movers.ts";
 import { Own, handlerLive } from "./vmx-pack.ts";
 import { VmxParts } from "./vmx-parts.ts";
 import type { VmxPlay } from "./vmx-plays.ts";
 import { vmxProperties, wrongIn } from "./vmx-verdict.ts";
-import type { Move, World } from "./world.ts";
+import type { Move, Signal, ToldWorld } from "./world.ts";
 
 /**
  * vCPUs of one VM, each with its thread, on CPUs that run one thread at a time, and whoever else plays: all do the
@@ -18,7 +20,7 @@ import type { Move, World } from "./world.ts";
  *
  * A move is one step that counts and those around it of which nobody can tell when they happen: see {@link moversOf}.
  */
-export class VmxWorld implements World {
+export class VmxWorld implements ToldWorld {
   readonly words: Int32Array;
   readonly live: readonly number[];
   readonly parts: readonly (readonly number[])[];
@@ -84,6 +86,18 @@ export class VmxWorld implements World {
 
   wrong(): number {
     return wrongIn(this.#cast);
+  }
+
+  look(): readonly Seen[] {
+    return lookAtVmx(this.#cast);
+  }
+
+  get heard(): Signal[] | null {
+    return this.#cast.heard;
+  }
+
+  set heard(heard: Signal[] | null) {
+    this.#cast.heard = heard;
   }
 
   // What can happen.

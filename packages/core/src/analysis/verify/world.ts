@@ -1,3 +1,5 @@
+import type { Seen } from "./seen.ts";
+
 /**
  * Everything that races, as one state of 32-bit words that can be copied between any two moves. A world is explored by
  * loading a state, asking what can happen, and letting each of it happen in turn.
@@ -40,6 +42,22 @@ export interface World {
   wrong(): number;
   /** A move in words, for a counterexample; the state is the one before the move. */
   describe(code: number): Move;
+}
+
+/** A world whose moves can be told with what they bring about. */
+export interface ToldWorld extends World {
+  /** What one sees of the state. */
+  look(): readonly Seen[];
+  /** Takes what moves send to others, while somebody wants to know; null for nobody. */
+  heard: Signal[] | null;
+}
+
+/** What a move sends: an interrupt to a CPU, a doorbell, a vector to a vCPU's APIC, a wake-up. */
+export interface Signal {
+  /** `cpu 1`, `vcpu 0`. */
+  readonly to: string;
+  /** `F2h`, `doorbell`. */
+  readonly what: string;
 }
 
 /** One move of a counterexample. */

@@ -8,6 +8,9 @@ import { Pattern, fieldLimit } from "./pattern.ts";
 /** A line longer than this is not a line of a trace. */
 export const lineLimit = 65_536;
 
+/** Takes an event as bytes of its line: its name up to `nameEnd`, and its arguments up to `to`. */
+export type OtherEvents = (bytes: Uint8Array, from: number, nameEnd: number, to: number) => void;
+
 /** Lines that could not be used, and the first of them. */
 export interface Skipped {
   readonly count: number;
@@ -43,13 +46,22 @@ export class QemuTraceReader {
   readonly #fields = new Int32Array(fieldLimit);
   readonly #skipped = new Map<string, { count: number; line: number }>();
   readonly #handlerOf: (vendor: Vendor) => TraceHandler;
+  readonly #others: OtherEvents | undefined;
   #handler: TraceHandler | undefined;
   readonly #carry = new Uint8Array(lineLimit + 1);
   #carried = 0;
+  /** The line that is read, and where its stamp stands in it. */
+  #stampLine: Uint8Array = this.#carry;
+  #stampFrom = 0;
+  #stampTo = 0;
 
-  /** @param handlerOf gives the handler once the vendor is known; events before that go unread. */
-  constructor(handlerOf: (vendor: Vendor) => TraceHandler) {
+  /**
+   * @param handlerOf gives the handler once the vendor is known; events before that go unread.
+   * @param others takes the events that the handler does not ask for, and those before there is one.
+   */
+  constructor(handlerOf: (vendor: Vendor) => TraceHandler, others?: OtherEvents) {
     this.#handlerOf = handlerOf;
+    this.#others = others;
   }
 
   /** @throws InputError on binary input, and on a line longer than {@link lineLimit}. */
@@ -78,6 +90,14 @@ export class QemuTraceReader {
     if (this.#carried === 0) return;
     this.cutOff = true;
     this.#lastCarried();
+  }
+
+  /** Microseconds that the stamp of the line that is read says; -1 for a line without one. */
+  get stamp(): number {
+    if (this.#stampFrom === this.#stampTo) return -1;
+    const text = textOf(this.#stampLine, this.#stampFrom, this.#stampTo);
+    const [, seconds, micros] = /^\d{1,10}@(\d{1,10})\.(\d{6}):$/.exec(text) ?? [];
+    return seconds === undefined ? -1 : Number(seconds) * 1e6 + Number(micros);
   }
 
   /** Counts a line that cannot be used. */
@@ -125,6 +145,9 @@ export class QemuTraceReader {
   #line(bytes: Uint8Array, from: number, length: number): number {
     let at = classes[bytes[from]!] === digit ? afterStamp(bytes, from, length) : from;
     const start = at;
+    this.#stampLine = bytes;
+    this.#stampFrom = from;
+    this.#stampTo = at;
     let hash = hashStart;
     while (at < length) {
       const byte = bytes[at]!;
@@ -141,31 +164,34 @@ export class QemuTraceReader {
     if (at > from && bytes[at - 1] === 0x0d) at--;
     if (nameEnd > start && (nameEnd >= at || bytes[nameEnd] === 0x20)) {
       const id = this.#names.count(bytes, start, nameEnd, hash, line);
-      if (id >= 0) this.#event(id, bytes, nameEnd < at ? nameEnd + 1 : at, at, line);
+      const used = id >= 0 && this.#event(id, bytes, nameEnd < at ? nameEnd + 1 : at, at, line);
+      if (!used && this.#others !== undefined) this.#others(bytes, start, nameEnd, at);
     } else if (at > from) {
       this.#foreign(bytes, from, at, line);
     }
     return next;
   }
 
-  #event(id: number, bytes: Uint8Array, at: number, end: number, line: number): void {
+  /** False if nobody asks for it. */
+  #event(id: number, bytes: Uint8Array, at: number, end: number, line: number): boolean {
     const event = traceEvents[id]!;
     if (event.vendor !== this.vendor && event.vendor !== undefined) {
       if (this.vendor !== undefined) {
         this.skip(`${event.name}: event of another vendor's unit`, line);
-        return;
+        return true;
       }
       this.vendor = event.vendor;
       this.#handler = this.#handlerOf(event.vendor);
     }
     const handler = this.#handler;
-    if (handler === undefined || handler[event.method] === undefined) return;
+    if (handler === undefined || handler[event.method] === undefined) return false;
     if (patterns[id]!.match(bytes, at, end, this.#fields)) {
       event.emit(handler, line, this.#fields, bytes);
-      return;
+      return true;
     }
     this.skip(`malformed ${event.name}`, line);
     handler.malformed?.(line, event.method);
+    return true;
   }
 
   /** A line that does not begin with an event's name: text of the guest or of QEMU, or no text at all. */

@@ -1,19 +1,20 @@
-import { type HostFiles, InputError } from "@intremap/core";
-import { readStream } from "../input.ts";
+import type { HostFiles } from "../host/files.ts";
+import { inOnePiece, readChunks } from "../input/chunks.ts";
+import { type Expanders, expanded } from "../input/expand.ts";
+import { InputError } from "../input-error.ts";
 import { defaultLimit, tooLarge } from "./archive-files.ts";
-import { expanded } from "./expand.ts";
 
 const compressed = /^.+\.bin\.xz$/;
 const expandedBytes = 16 * 2 ** 20;
 const most = 64;
 
 /** Adds `X.bin` where there is an `X.bin.xz` at the top: tables that were captured beside a machine's files. */
-export async function withExpanded(files: HostFiles): Promise<HostFiles> {
+export async function withExpanded(files: HostFiles, expanders: Expanders): Promise<HostFiles> {
   const names = files.list("");
   const contents = new Map<string, Uint8Array | InputError>();
   for (const packed of names.filter((name) => compressed.test(name)).slice(0, most)) {
     const name = packed.slice(0, -".xz".length);
-    if (!names.includes(name)) contents.set(name, await expand(files, packed));
+    if (!names.includes(name)) contents.set(name, await expand(files, packed, expanders));
   }
   if (contents.size === 0) return files;
   return {
@@ -30,18 +31,18 @@ export async function withExpanded(files: HostFiles): Promise<HostFiles> {
   };
 }
 
-async function expand(files: HostFiles, name: string): Promise<Uint8Array | InputError> {
+async function expand(
+  files: HostFiles,
+  name: string,
+  expanders: Expanders,
+): Promise<Uint8Array | InputError> {
   try {
     const bytes = files.read(name);
     if (bytes === undefined) throw new InputError(`${files.name}: ${name}: no such file`);
     const where = `${files.name}: ${name}`;
-    return await readStream(expanded(inOnePiece(bytes), where), where, expandedBytes);
+    return await readChunks(expanded(inOnePiece(bytes), where, expanders), where, expandedBytes);
   } catch (error) {
     if (error instanceof InputError) return error;
     throw error;
   }
-}
-
-async function* inOnePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

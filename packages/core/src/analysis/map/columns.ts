@@ -1,19 +1,51 @@
-import { InputError, type MapRow } from "@intremap/core";
+import { InputError } from "../../evidence/input-error.ts";
+import type { MapRow } from "./row.ts";
 
-/** A column of `map`. */
-interface Column {
+/** How functions are written: with their segment only where there is more than segment 0. */
+export interface NameStyle {
+  readonly segments: boolean;
+}
+
+/** A column of the map. */
+export interface MapColumn {
   readonly title: string;
-  /** What `-o` of an unknown column says of it. */
+  /** What it holds, in a few words. */
   readonly what: string;
   readonly cell: (row: MapRow, style: NameStyle) => string;
   /** What rows are sorted by, where that is not the cell. */
   readonly key?: (row: MapRow) => number | null;
 }
 
-/** How functions are written: with their segment only where there is more than segment 0. */
-export interface NameStyle {
-  readonly segments: boolean;
-}
+const columnNames = [
+  "device",
+  "input",
+  "driver",
+  "kind",
+  "irq",
+  "name",
+  "chip",
+  "unit",
+  "index",
+  "requester",
+  "mode",
+  "vector",
+  "delivery",
+  "to",
+  "destination",
+  "cpus",
+  "machine",
+  "vcpu",
+  "descriptor",
+  "message",
+  "total",
+  "state",
+  "source",
+  "entry",
+  "origin",
+] as const;
+
+/** As `-o` names it. */
+export type MapColumnName = (typeof columnNames)[number];
 
 function plain(value: string | number | null): string {
   return value === null ? "" : `${value}`;
@@ -28,7 +60,7 @@ function device(name: string | null, { segments }: NameStyle): string {
 }
 
 /** Numbers in ascending order, runs as `0-3`. */
-export function runs(numbers: readonly number[]): string {
+function runs(numbers: readonly number[]): string {
   const parts: string[] = [];
   for (let i = 0; i < numbers.length;) {
     let end = i;
@@ -59,7 +91,8 @@ function target({ machine, vcpu, processors, destination, logical, mode, descrip
   return "";
 }
 
-export const columns = {
+/** Every column, in the order in which they are offered. */
+export const mapColumns: Readonly<Record<MapColumnName, MapColumn>> = {
   device: {
     title: "device",
     what: "function, IOAPIC, HPET or unit; in brackets whom the entry admits",
@@ -135,11 +168,10 @@ export const columns = {
     what: "where it was read",
     cell: ({ origins }) => (origins.entry ?? origins.interrupt)?.source ?? "",
   },
-} as const satisfies Record<string, Column>;
+};
 
-export type ColumnName = keyof typeof columns;
-
-export const defaultColumns: readonly ColumnName[] = [
+/** What is shown unless columns are asked for. */
+export const defaultMapColumns: readonly MapColumnName[] = [
   "device",
   "input",
   "irq",
@@ -154,18 +186,21 @@ export const defaultColumns: readonly ColumnName[] = [
 ];
 
 /** @throws InputError with the names of all columns when one is unknown. */
-export function columnNamed(name: string): ColumnName {
-  if (Object.hasOwn(columns, name)) return name as ColumnName;
-  const all = Object.entries(columns)
-    .map(([known, { what }]) => `${known} (${what})`)
-    .join(", ");
+export function mapColumnNamed(name: string): MapColumnName {
+  if (Object.hasOwn(mapColumns, name)) return name as MapColumnName;
+  const all = columnNames.map((known) => `${known} (${mapColumns[known].what})`).join(", ");
   throw new InputError(`unknown column "${name.slice(0, 40)}", expected ${all}`);
 }
 
+/** How the functions of these rows are written. */
+export function nameStyleOf(rows: readonly MapRow[]): NameStyle {
+  return { segments: rows.some(({ device: name }) => /^(?!0000:)[0-9a-f]+:..:/.test(name ?? "")) };
+}
+
 /** Orders rows by a column, empty cells last; a minus before its name turns the order round. */
-export function sortRows(rows: readonly MapRow[], by: string, style: NameStyle): MapRow[] {
+export function sortMapRows(rows: readonly MapRow[], by: string, style: NameStyle): MapRow[] {
   const down = by.startsWith("-");
-  const column: Column = columns[columnNamed(down ? by.slice(1) : by)];
+  const column = mapColumns[mapColumnNamed(down ? by.slice(1) : by)];
   const key = column.key ?? ((row: MapRow) => column.cell(row, style) || null);
   return rows
     .map((row) => ({ row, at: key(row) }))

@@ -1,10 +1,41 @@
-import { type HostFiles, InputError } from "@intremap/core";
+import type { HostFiles } from "../host/files.ts";
+import { InputError } from "../input-error.ts";
 import { resolveLinks } from "./linked-path.ts";
+
+/** A file that is read when it is asked for. */
+export interface StoredFile {
+  /** In bytes. */
+  readonly length: number;
+  /** @throws InputError when it cannot be read. */
+  read(): Uint8Array;
+}
+
+/** What was kept of an archive. */
+export interface Kept {
+  readonly path: string;
+  /** Of a link its target; null for a file that is too large. */
+  readonly content: Uint8Array | StoredFile | string | null;
+}
+
+/** @param roots names that lie at the root of a machine; one folder of another name around everything is taken off. */
+export function keptFiles(kept: readonly Kept[], name: string, roots: ReadonlySet<string>): ArchiveFiles {
+  const tops = new Set(kept.map(({ path }) => path.split("/", 1)[0]!));
+  const [top] = tops;
+  const around = tops.size === 1 && !roots.has(top!) && kept.every(({ path }) => path !== top);
+  const files = new ArchiveFiles(name);
+  for (const { path, content } of kept) {
+    const inside = around ? path.slice(top!.length + 1) : path;
+    if (content === null) files.addRefused(inside);
+    else if (typeof content === "string") files.addLink(inside, content);
+    else files.addFile(inside, content);
+  }
+  return files;
+}
 
 /** Files of a machine out of an archive, in memory. */
 export class ArchiveFiles implements HostFiles {
   readonly name: string;
-  readonly #files = new Map<string, Uint8Array>();
+  readonly #files = new Map<string, Uint8Array | StoredFile>();
   readonly #links = new Map<string, string>();
   readonly #refused = new Set<string>();
   /** Names in each folder. */
@@ -15,7 +46,7 @@ export class ArchiveFiles implements HostFiles {
   }
 
   /** A later entry of the same path stands, as it does when an archive is unpacked. */
-  addFile(path: string, content: Uint8Array): void {
+  addFile(path: string, content: Uint8Array | StoredFile): void {
     this.#links.delete(path);
     this.#files.set(path, content);
     this.#enter(path);
@@ -41,7 +72,7 @@ export class ArchiveFiles implements HostFiles {
       throw new InputError(`${this.name}: ${path}: too large to be kept of an archive`);
     }
     if (content !== undefined && content.length > limit) throw tooLarge(this.name, path, limit);
-    return content;
+    return content === undefined || content instanceof Uint8Array ? content : content.read();
   }
 
   list(path: string): readonly string[] {
@@ -79,7 +110,7 @@ export class ArchiveFiles implements HostFiles {
 }
 
 /** Bytes of one file that are read unless a reader says otherwise. */
-export const defaultLimit = 64 * 2 ** 20;
+export const defaultLimit: number = 64 * 2 ** 20;
 
 export function tooLarge(source: string, path: string, limit: number): InputError {
   return new InputError(`${source}: ${path}: more than ${limit} bytes, which is the most that is read`);

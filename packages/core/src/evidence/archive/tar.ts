@@ -1,6 +1,7 @@
-import { InputError } from "@intremap/core";
-import { ArchiveFiles } from "./archive-files.ts";
-import type { Chunks } from "./expand.ts";
+import { type Chunks, joined } from "../input/chunks.ts";
+import { decodeUtf8 } from "../input/decode-text.ts";
+import { InputError } from "../input-error.ts";
+import { type ArchiveFiles, type Kept, keptFiles } from "./archive-files.ts";
 import { type HeaderFields, headerBytes, readHeader, readPax } from "./tar-header.ts";
 
 /** The most of an archive that is walked and kept. */
@@ -36,12 +37,6 @@ export interface TarOptions {
   readonly limits?: TarLimits;
 }
 
-interface Kept {
-  readonly path: string;
-  /** Of a link its target; null for a file that is too large. */
-  readonly content: Uint8Array | string | null;
-}
-
 /**
  * Walks a tar archive (ustar, pax, GNU) and keeps what is wanted of it in memory.
  * @param roots names that lie at the root of a machine; one folder of another name around everything is taken off.
@@ -55,7 +50,7 @@ export async function readTar(
 ): Promise<ArchiveFiles> {
   try {
     const kept = await walk(new Bytes(chunks), options);
-    return filesOf(kept, name, roots);
+    return keptFiles(kept, name, roots);
   } catch (error) {
     if (!(error instanceof InputError) || error.message.startsWith(name)) throw error;
     throw new InputError(`${name}: ${error.message}`);
@@ -149,22 +144,8 @@ function plainPath(path: string): string {
   return named.join("/");
 }
 
-function filesOf(kept: readonly Kept[], name: string, roots: ReadonlySet<string>): ArchiveFiles {
-  const tops = new Set(kept.map(({ path }) => path.split("/", 1)[0]!));
-  const [top] = tops;
-  const around = tops.size === 1 && !roots.has(top!) && kept.every(({ path }) => path !== top);
-  const files = new ArchiveFiles(name);
-  for (const { path, content } of kept) {
-    const inside = around ? path.slice(top!.length + 1) : path;
-    if (content === null) files.addRefused(inside);
-    else if (typeof content === "string") files.addLink(inside, content);
-    else files.addFile(inside, content);
-  }
-  return files;
-}
-
 function textOf(data: Uint8Array): string {
-  return new TextDecoder().decode(data).replace(/\0.*$/s, "");
+  return decodeUtf8(data).replace(/\0.*$/s, "");
 }
 
 function printSize(bytes: number): string {
@@ -194,7 +175,7 @@ class Bytes {
         pieces.push(value);
         have += value.length;
       }
-      this.#chunk = Buffer.concat(pieces);
+      this.#chunk = joined(pieces);
     }
     const taken = this.#chunk.subarray(0, length);
     this.#chunk = this.#chunk.subarray(length);

@@ -1,4 +1,5 @@
-import { InputError } from "@intremap/core";
+import { decodeUtf8 } from "../input/decode-text.ts";
+import { InputError } from "../input-error.ts";
 
 export const headerBytes = 512;
 
@@ -107,5 +108,5 @@ function octal(field: Uint8Array): number | undefined {
 
 function text(field: Uint8Array): string {
   const end = field.indexOf(0);
-  return new TextDecoder().decode(end < 0 ? field : field.subarray(0, end));
+  return decodeUtf8(end < 0 ? field : field.subarray(0, end));
 }

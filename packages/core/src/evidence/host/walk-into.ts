@@ -1,11 +1,15 @@
-import { type HostDraft, InputError, type Kernel, walkKernel, walkKernelLog, walkKvm } from "@intremap/core";
-import type { Progress } from "../progress.ts";
+import { InputError } from "../input-error.ts";
+import { walkKernelLog } from "../kernel/kernel-log.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { walkKernel } from "../kernel/walk.ts";
+import { walkKvm } from "../kernel/walk-kvm.ts";
+import type { HostDraft } from "./draft.ts";
 
 /** Adds what a kernel's memory says; what cannot be walked becomes missing, and the rest stays. */
-export function walkInto(kernel: Kernel, draft: HostDraft, progress: Progress): void {
+export function walkInto(kernel: Kernel, draft: HostDraft, progress: (text: () => string) => void): void {
   orMissing(draft, "the kernel's tables of interrupts", () => {
     walkKernel(kernel, draft, (done, total) => {
-      progress.show(() => `walking the kernel's tables: ${done} of ${total} parts`);
+      progress(() => `walking the kernel's tables: ${done} of ${total} parts`);
     });
   });
   orMissing(draft, "the virtual machines of KVM", () => walkKvm(kernel, draft));

@@ -1,14 +1,13 @@
-import { isHeader } from "./tar-header.ts";
+import { isHeader } from "../archive/tar-header.ts";
+import { textOf } from "../text/text-of.ts";
 
 /** What an input is, by what it begins with. */
 export type InputKind = "memory" | "archive" | "trace" | "text" | "unknown";
 
 /** Bytes that tell the kind of an input. */
-export const kindBytes = 1 << 16;
+export const kindBytes: number = 1 << 16;
 
-const dumps = ["\u007fELF", "KDUMP   ", "DISKDUMP", "makedumpfile\0\0\0\0"].map((magic) =>
-  Buffer.from(magic, "latin1"),
-);
+const dumps = ["\u007fELF", "KDUMP   ", "DISKDUMP", "makedumpfile\0\0\0\0"];
 
 /** A line of a QEMU trace log: `vtd_ir_irte_get index 1 …`, with or without a time stamp. */
 const traceLine = /^(?:\d+@\d+\.\d+:)?[a-z0-9]+(?:_[a-z0-9]+)+ \S/;
@@ -16,13 +15,12 @@ const linesLooked = 100;
 
 /** @param head the first {@link kindBytes} bytes, or all. */
 export function kindOf(head: Uint8Array): InputKind {
-  if (dumps.some((magic) => Buffer.compare(magic, head.subarray(0, magic.length)) === 0)) return "memory";
+  if (dumps.some((magic) => textOf(head.subarray(0, magic.length)) === magic)) return "memory";
   if (isHeader(head)) return "archive";
   const wide = (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff);
   if (wide) return "text";
   if (head.includes(0)) return "unknown";
-  const lines = Buffer.from(head)
-    .toString("latin1")
+  const lines = textOf(head)
     .split("\n", linesLooked)
     .filter((line) => line.trim() !== "");
   const traced = lines.filter((line) => traceLine.test(line)).length;

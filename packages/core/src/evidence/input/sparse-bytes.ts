@@ -1,4 +1,5 @@
-import { type ByteSource, InputError } from "@intremap/core";
+import type { ByteSource } from "../byte-source.ts";
+import { InputError } from "../input-error.ts";
 
 const pieceBytes = 1 << 16;
 const zeros = new Uint8Array(pieceBytes);
@@ -14,13 +15,13 @@ const defaults: SparseLimits = { kept: 4 * 2 ** 30, length: 128 * 2 ** 30 };
 /** Bytes in memory that are mostly zeros: only pieces that hold anything else take room. */
 export class SparseBytes implements ByteSource {
   readonly name: string;
-  size = 0;
+  size: number = 0;
   /** Bytes that take room. */
-  kept = 0;
+  kept: number = 0;
   readonly #limits: SparseLimits;
   readonly #pieces: Uint8Array[] = [];
   /** The last piece, while it is filled. */
-  #open = new Uint8Array(pieceBytes);
+  #open: Uint8Array = new Uint8Array(pieceBytes);
 
   constructor(name: string, limits: SparseLimits = defaults) {
     this.name = name;
@@ -80,7 +81,7 @@ export class SparseBytes implements ByteSource {
   }
 
   #close(): void {
-    if (Buffer.compare(this.#open, zeros) === 0) {
+    if (isZero(this.#open)) {
       this.#pieces.push(zeros);
     } else {
       this.#pieces.push(this.#open);
@@ -95,6 +96,13 @@ export class SparseBytes implements ByteSource {
       );
     }
   }
+}
+
+/** Whether a piece, which begins at its buffer's start, is all zeros: 32 bits at a time, as a dump has gigabytes of them. */
+function isZero(piece: Uint8Array): boolean {
+  const words = new Int32Array(piece.buffer);
+  for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;
+  return true;
 }
 
 function printSize(bytes: number): string {

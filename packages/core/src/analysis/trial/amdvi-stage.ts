@@ -1,0 +1,68 @@
+import { InputError } from "../../evidence/input-error.ts";
+import { bringUp } from "../../hardware/amdvi/bring-up.ts";
+import { AmdviUnit } from "../../hardware/amdvi/unit.ts";
+import { amdviProfileNamed } from "../../hardware/profile.ts";
+import { IntCtl, dte, dteBytes } from "../../spec/amdvi/dte.ts";
+import { irteBytes } from "../../spec/amdvi/irte.ts";
+import * as amdData from "../../spec/accessors/msi-amd-data.ts";
+import { decode, encode, toWords } from "../../spec/codec.ts";
+import { amdviDecision } from "../path-amdvi.ts";
+import { LiveAmdvi } from "../walkthrough/live-amdvi.ts";
+import { postsToPage } from "../walkthrough/told.ts";
+import { type Stage, type StageParts, check } from "./stage.ts";
+import type { Trial } from "./trial.ts";
+
+/** Where things lie. */
+const place = { deviceTable: 2 ** 50, table: 2 ** 51, log: 2 ** 50 + 2 ** 30 } as const;
+
+/** Of a request that does not tell its requester: 01:00.0. */
+const usualRequester = 0x0100;
+
+/** An AMD-Vi unit with one device and one entry. @throws InputError */
+export function amdviStage(trial: Trial, { memory, fabric, observer }: StageParts): Stage {
+  const { profile: name = "amdvi-strict", entry, ga = true, remapping = true, index2048 = false } = trial;
+  const { guestMode = ga, xt = ga } = trial;
+  const profile = amdviProfileNamed(name);
+  if (profile === undefined) throw new InputError(`profile ${name.slice(0, 60)}: there is none for AMD-Vi`);
+  const bytes = ga ? irteBytes.ga : irteBytes.legacy;
+  check("entry", entry, bytes * 8);
+  check("device table entry", trial.deviceEntry ?? 0n, dte.width);
+  const given =
+    trial.deviceEntry === undefined
+      ? { v: 1, iv: 1, inttablen: index2048 ? 11 : 9, intctl: IntCtl.remap }
+      : decode(dte, trial.deviceEntry);
+  const requester = trial.requester ?? usualRequester;
+  const device = encode(dte, { ...given, inttableptr: place.table });
+  memory.writeWords(place.deviceTable + dteBytes * requester, toWords(device, dte.width));
+  const index = amdData.index(trial.data | 0);
+  memory.writeWords(place.table + bytes * index, toWords(entry, bytes * 8));
+  const unit = new AmdviUnit({ memory, fabric, profile, observer });
+  const events = { base: place.log };
+  const guestLog = { base: place.log + 2 ** 20 };
+  if (remapping) {
+    bringUp(unit, { deviceTable: place.deviceTable, ga, guestMode, x2apic: xt, index2048, events, guestLog });
+  }
+  const live = new LiveAmdvi(unit, memory);
+  return {
+    name: live.name,
+    profile: profile.name,
+    requester: usualRequester,
+    rules: { remapped: "amdvi.ir.remap", posted: "amdvi.ga.post" },
+    interrupt: (to, data, from) => unit.interrupt(to, data, from),
+    blockedBy: () => live.blockedBy(),
+    passedBy: (request) => live.passedBy(request),
+    fault() {
+      const { event, logged } = unit.fault!;
+      return { name: event ?? "target abort", recorded: logged };
+    },
+    parts: (request, seen, ending, result) =>
+      amdviDecision([{ facts: live.facts(request, seen, ending, result), ending }]),
+    decided: (request, seen, ending, result) => live.decided(request, seen, ending, result),
+    posting({ address, vector, notified, urgent }) {
+      return {
+        posting: { address, vector, notified, urgent, before: null, after: null },
+        told: postsToPage({ owner: "the vCPU", vector, notified }, urgent),
+      };
+    },
+  };
+}

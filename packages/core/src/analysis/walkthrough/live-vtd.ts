@@ -1,0 +1,145 @@
+import type { Memory } from "../../hardware/memory.ts";
+import type { VtdUnit } from "../../hardware/vtd/unit.ts";
+import * as irte from "../../spec/accessors/irte-remapped.ts";
+import { decode } from "../../spec/codec.ts";
+import { irteBytes, irtePosted, irteRemapped } from "../../spec/vtd/irte.ts";
+import type { Register } from "../../spec/register.ts";
+import type { RuleId } from "../../spec/rules.ts";
+import {
+  capability,
+  extendedCapability,
+  faultRecord,
+  globalStatus,
+  registers,
+  tableAddress,
+} from "../../spec/vtd/registers.ts";
+import { type VtdDecisionFacts, requestIndex } from "../decision-vtd.ts";
+import type { Ending } from "../decision.ts";
+import { vtdDecision } from "../path-vtd.ts";
+import { type DecidedStep, reachedSteps, looked } from "./decided.ts";
+import type { LiveUnit, Request, SeenEntry } from "./live-unit.ts";
+import { writtenRegister } from "./live-register.ts";
+import type { Touched } from "./step.ts";
+import type { Structure } from "./structures.ts";
+import { vtdLook } from "./vtd-look.ts";
+
+/** Bits of GCMD that stay on, and stand in GSTS at the same places: TE, QIE, IRE, CFI. */
+const lasting = 0x8680_0000n;
+
+/** A VT-d unit of a machine that runs. */
+export class LiveVtd implements LiveUnit {
+  readonly name = "dmar0";
+  readonly #unit: VtdUnit;
+  readonly #memory: Memory;
+  readonly #posts: boolean;
+
+  constructor(unit: VtdUnit, memory: Memory) {
+    this.#unit = unit;
+    this.#memory = memory;
+    this.#posts = !unit.profile.deviations.includes("postingIgnored");
+  }
+
+  read(offset: number, width: 32 | 64): bigint {
+    return this.#unit.read(offset, width);
+  }
+
+  facts(request: Request, entry: SeenEntry | undefined, result: string): VtdDecisionFacts {
+    const { address, data, requester } = request;
+    const { ires, cfis } = decode(globalStatus, this.read(registers.GSTS.offset, 32));
+    const { irta, s, eime } = decode(tableAddress, this.read(registers.IRTA.offset, 64));
+    const { irreq, eimer } = decode(extendedCapability, this.#unit.profile.extendedCapability);
+    return {
+      remappingEnabled: ires === 1,
+      eime: eime === 1,
+      compatibilityEnabled: cfis === 1,
+      remappingRequired: irreq === 1,
+      eimRequired: eimer === 1,
+      address,
+      data,
+      requester,
+      entries: 2 ** (Number(s) + 1),
+      entryAddress: BigInt(irta) + BigInt(irteBytes * requestIndex(address, data)),
+      entry: entry?.words,
+      cached: entry?.cached === true,
+      result,
+    };
+  }
+
+  decided(
+    request: Request,
+    entry: SeenEntry | undefined,
+    ending: Ending,
+    result: string,
+  ): readonly DecidedStep[] {
+    const facts = this.facts(request, entry, result);
+    const { steps } = vtdDecision([{ facts, ending }], this.#posts);
+    return reachedSteps(steps, vtdLook(this, facts, request.source, this.#posts), this.name);
+  }
+
+  passedBy(): RuleId {
+    const { ires } = decode(globalStatus, this.read(registers.GSTS.offset, 32));
+    if (ires === 0) return "vtd.ir.pass-through";
+    return this.#unit.profile.deviations.includes("compatibilityPasses")
+      ? "qemu.vtd.compatibility-passes"
+      : "vtd.ir.compatibility-pass";
+  }
+
+  blockedBy(): RuleId {
+    return this.#unit.fault!.rule;
+  }
+
+  register(
+    offset: number,
+    low: number,
+    high: number,
+  ): { readonly name: string; readonly touched: Touched[] } {
+    if (offset === registers.GCMD.offset) {
+      const { layout } = registers.GCMD;
+      const before = this.read(registers.GSTS.offset, 32) & lasting;
+      return writtenRegister("GCMD", this.name, layout, before, BigInt(low >>> 0));
+    }
+    const found = Object.entries<Register>(registers).find(([, one]) => one.offset === offset);
+    if (found === undefined) return { name: `register ${offset.toString(16)}h`, touched: [] };
+    const [name, { width, layout }] = found;
+    const value = BigInt(low >>> 0) | (width === 64 ? BigInt(high >>> 0) << 32n : 0n);
+    return writtenRegister(name, this.name, layout, this.read(offset, width), value);
+  }
+
+  entry(index: number): Structure {
+    const { irta } = decode(tableAddress, this.read(registers.IRTA.offset, 64));
+    return {
+      what: `entry ${index} of ${this.name}`,
+      stop: "entry",
+      actor: this.name,
+      address: Number(irta) + irteBytes * index,
+      words: irte.WORDS,
+      layout: (words) => (this.#posts && irte.im(words, 0) === 1 ? irtePosted : irteRemapped),
+    };
+  }
+
+  invalidated(first: number, count: number): Structure[] {
+    if (first < 0) return [];
+    return Array.from({ length: Math.min(count, 256) }, (_, i) => this.entry(first + i));
+  }
+
+  unseen(_requesters: readonly number[], first: number): Structure[] {
+    const { irta } = decode(tableAddress, this.read(registers.IRTA.offset, 64));
+    const unseen: Structure[] = [];
+    for (let index = 0; index < first; index++) {
+      if (this.#memory.read32(Number(irta) + irteBytes * index) !== 0) unseen.push(this.entry(index));
+    }
+    return unseen;
+  }
+
+  record(reason: number, requester: number): Touched[] {
+    const { fro, nfr } = decode(capability, this.#unit.profile.capability);
+    for (let record = Number(nfr); record >= 0; record--) {
+      const at = 16 * (Number(fro) + record);
+      const value = (this.read(at + 8, 64) << 64n) | this.read(at, 64);
+      const { f, fr, sid } = decode(faultRecord, value);
+      if (f !== 1 || Number(fr) !== reason || Number(sid) !== (requester & 0xffff)) continue;
+      return [looked(`fault record ${record} of ${this.name}`, faultRecord, value, ["fr", "sid", "fi", "f"])];
+    }
+    return [];
+  }
+}

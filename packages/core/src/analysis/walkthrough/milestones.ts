@@ -1,0 +1,47 @@
+/**
+ * Functions of the kernel and of QEMU whose calls are steps of their own, and what they do. Others are seen in the call
+ * stacks, and where they change something that hardware reads.
+ */
+export const milestones: ReadonlyMap<string, string> = new Map([
+  // The host's kernel.
+  ["handle_irq_event_percpu", "the kernel calls the interrupt's handlers"],
+  ["vfio_msihandler", "VFIO's handler signals the eventfd"],
+  ["irqfd_wakeup", "KVM hears of it through the eventfd"],
+  ["irqfd_inject", "a worker of KVM injects it"],
+  ["kvm_arch_set_irq_inatomic", "KVM looks up where the interrupt goes"],
+  ["__apic_accept_irq", "KVM hands it to the vCPU's local APIC"],
+  ["kvm_vcpu_kick", "KVM kicks the vCPU out of the guest"],
+  ["kvm_vcpu_wake_up", "KVM wakes the vCPU's thread"],
+  ["kvm_emulate_halt", "the guest has nothing to do, and executes HLT"],
+  ["kvm_sched_out", "the vCPU's thread leaves its CPU"],
+  ["kvm_sched_in", "the vCPU's thread has a CPU again"],
+  ["pi_wakeup_handler", "KVM looks which sleeping vCPU has something posted"],
+  ["kvm_pi_update_irte", "KVM chooses whether the interrupt is posted"],
+  ["dmar_fault", "the driver reads the fault records"],
+  ["iommu_poll_events", "the driver reads the event log"],
+  ["iommu_poll_ga_log", "the driver reads the guest virtual APIC log"],
+  ["avic_ga_log_notifier", "KVM wakes the vCPU that the log names"],
+  ["sysvec_posted_msi_notification", "the kernel reads the CPU's descriptor and calls each vector's handler"],
+  ["irq_move_masked_irq", "the kernel moves the interrupt to another CPU"],
+  ["apic_retrigger_irq", "the kernel sends the interrupt again"],
+  ["vector_schedule_cleanup", "the old vector is kept until an interrupt arrives at the new one"],
+  ["free_moved_vector", "the old vector is given back"],
+  ["eventfd_signal", "an eventfd is signalled"],
+  ["eventfd_signal_mask", "an eventfd is signalled"],
+  ["irq_bypass_register_producer", "VFIO offers the interrupt for bypass"],
+  ["irq_bypass_register_consumer", "KVM asks for an interrupt to bypass it"],
+  ["enable_IR_x2apic", "the kernel looks whether it can remap interrupts"],
+  ["reconfigure_irqs", "every interrupt is programmed anew"],
+  // QEMU.
+  ["virtio_queue_notify_vq", "QEMU takes what the guest queued"],
+  ["virtio_blk_handle_request", "QEMU reads the guest's request"],
+  ["blk_aio_complete_bh", "the disk's request is complete"],
+  ["virtio_blk_req_complete", "QEMU gives the request back"],
+  ["virtio_notify", "QEMU raises the device's interrupt"],
+  ["virtio_notify_irqfd", "QEMU raises the device's interrupt through an irqfd"],
+  ["msix_notify", "QEMU sends the vector's message"],
+  ["kvm_irqchip_send_msi", "QEMU hands the message to KVM"],
+  ["vfio_msix_vector_do_use", "QEMU gives the vector a way into the guest"],
+  ["vfio_msix_enable", "QEMU enables MSI-X on the host's function"],
+  ["kvm_irqchip_commit_routes", "QEMU gives KVM its table of routes"],
+]);

@@ -1,0 +1,55 @@
+import type { Device } from "../../machine/device.ts";
+import { amdviRequestAddress } from "../../spec/amdvi/request.ts";
+import * as requestAddress from "../../spec/accessors/msi-remappable-address.ts";
+import {
+  msiAddress,
+  msiAmdData,
+  msiData,
+  msiRemappableAddress,
+  msiRemappableData,
+} from "../../spec/msi/message.ts";
+import { msixEntryBytes, msixTableEntry } from "../../spec/pci/msix.ts";
+import { looked } from "./decided.ts";
+import { entryOf } from "./messages.ts";
+import type { Touched } from "./step.ts";
+
+/** The message that a device sends, bit by bit, and the entry of its MSI-X table that it stands in. */
+export function sentMessage(
+  name: string,
+  device: Device | undefined,
+  address: number,
+  data: number,
+  intel: boolean,
+): Touched[] {
+  const [to, what] = [BigInt(address >>> 0), BigInt(data >>> 0)];
+  const remappable = requestAddress.format(address) === 1;
+  const message = intel
+    ? remappable
+      ? [
+          looked(`address from ${name}`, msiRemappableAddress, to, ["format", "shv", "handle"]),
+          looked(`data from ${name}`, msiRemappableData, what, ["subhandle"]),
+        ]
+      : [
+          looked(`address from ${name}`, msiAddress, to, ["format", "dst"]),
+          looked(`data from ${name}`, msiData, what, ["v", "dlm"]),
+        ]
+    : [
+        looked(`address from ${name}`, amdviRequestAddress, to, ["dm"]),
+        looked(`data from ${name}`, msiAmdData, what, ["index"]),
+      ];
+  return [...tableEntry(device, address, data), ...message];
+}
+
+function tableEntry(device: Device | undefined, address: number, data: number): Touched[] {
+  const msix = device?.fn.msix;
+  if (device === undefined || msix === undefined) return [];
+  for (let vector = 0; vector < device.settings.msix; vector++) {
+    const at = msixEntryBytes * vector;
+    if ((msix.readTable(at) ^ address) !== 0 || (msix.readTable(at + 8) ^ data) !== 0) continue;
+    const value = entryOf(device, vector);
+    return [
+      looked(`MSI-X table entry ${vector} of ${device.name}`, msixTableEntry, value, ["address", "data"]),
+    ];
+  }
+  return [];
+}

@@ -1,0 +1,3 @@
+export * from "./blk.ts";
+export * from "./pci.ts";
+export * from "./ring.ts";
