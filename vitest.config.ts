@@ -4,7 +4,12 @@ export default defineConfig({
   resolve: { conditions: ["intremap-src", "node", "import", "default"] },
   ssr: { resolve: { conditions: ["intremap-src", "node", "import", "default"] } },
   test: {
-    include: ["packages/*/src/**/*.test.ts", "tools/*.test.ts", "bench/*.test.ts"],
+    include: [
+      "packages/*/src/**/*.test.ts",
+      "packages/web/test/*.test.ts",
+      "tools/*.test.ts",
+      "bench/*.test.ts",
+    ],
     pool: "threads",
     isolate: false,
     reporters: ["default", "./tools/closing-line.ts"],

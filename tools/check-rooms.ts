@@ -12,8 +12,8 @@ const floors = [
   "packages/core/src/evidence",
   "packages/core/src/analysis",
   "packages/core/src",
-  "packages/cli/src",
   "packages/web/src",
+  "packages/cli/src",
 ];
 
 /** What a package name stands for. */
@@ -59,9 +59,9 @@ export function breachesIn(file: string, text: string): Breach[] {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const root = fileURLToPath(new URL("..", import.meta.url));
-  const files = ["packages/core/src", "packages/cli/src"].flatMap((room) =>
+  const files = ["packages/core/src", "packages/cli/src", "packages/web/src"].flatMap((room) =>
     readdirSync(join(root, room), { recursive: true, encoding: "utf8" })
-      .filter((file) => file.endsWith(".ts"))
+      .filter((file) => /\.tsx?$/.test(file))
       .map((file) => join(room, file)),
   );
   const breaches = files.flatMap((file) => breachesIn(file, readFileSync(join(root, file), "utf8")));

@@ -1,12 +1,7 @@
-import { readFileSync } from "node:fs";
 import { InputError } from "@intremap/core";
 import { Command, CommanderError, Option } from "commander";
 import { type Io, exitStatus } from "./io.ts";
-
-function version(): string {
-  const manifest = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-  return (JSON.parse(manifest) as { version: string }).version;
-}
+import { version } from "./manifest.ts";
 
 function bit(flag: string, meaning: string): Option {
   return new Option(`--${flag} <bit>`, meaning).choices(["0", "1"]);
@@ -244,6 +239,32 @@ function program(io: Io, finish: (status: number) => void): Command {
       finish(collect(io));
     });
 
+  root
+    .command("serve")
+    .description("open the workbench in a browser, on this machine alone, with a host to look at")
+    .addOption(fromOption())
+    .option("--port <n>", "the port on 127.0.0.1 (default: one that is free)", "0")
+    .option("--no-open", "start no browser: the address is printed in any case")
+    .option("--json", "print the address as one JSON document")
+    .action(async (options: object) => {
+      const { serve } = await import("./commands/serve.ts");
+      finish(await serve(options as Parameters<typeof serve>[0], io));
+    });
+
+  root
+    .command("report")
+    .description("write the workbench with a host or a scenario in it as one HTML file, for a ticket")
+    .argument("<subject>", "what map reads with --from, or a scenario's name or YAML file")
+    .argument("[options...]", "the scenario's own options, as --vectors 66")
+    .requiredOption("--html <file>", "the file to write; - for standard output")
+    .option("--compare <other>", "show another scenario, or a variant of this one, beside it")
+    .option("--json", "print one JSON document")
+    .allowUnknownOption()
+    .action(async (subject: string, rest: string[], options: object) => {
+      const { report } = await import("./commands/report.ts");
+      finish(await report(subject, rest, options as Parameters<typeof report>[2], io));
+    });
+
   return root;
 }
 
@@ -265,7 +286,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 
 function messageOf(error: unknown): string {
   if (error instanceof CommanderError && error.code === "commander.help") {
-    return "a command is missing: expected decode, explain, cmdline, run, map, follow, audit, metrics, collect, replay, check, verify or conform; --help says more";
+    return "a command is missing: expected decode, explain, cmdline, run, map, follow, audit, metrics, collect, replay, check, verify, conform, serve or report; --help says more";
   }
   const { message } = error as Error;
   const line = message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ");

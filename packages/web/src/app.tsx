@@ -1,0 +1,53 @@
+import { useEffect, useRef } from "preact/hooks";
+import { Failure } from "./parts/failure.tsx";
+import { given } from "./state/given.ts";
+import { hrefOf, route } from "./state/route.ts";
+import { nextTheme, theme } from "./state/theme.ts";
+import { views } from "./views.ts";
+
+export function App() {
+  const { view: id } = route.value;
+  const view = views.find((one) => one.id === id) ?? views[0]!;
+  const main = useRef<HTMLElement>(null);
+  const arrived = useRef(view.id);
+  useEffect(() => {
+    document.title = `${view.title} — intremap`;
+    // Whoever goes to another view goes on reading there.
+    if (arrived.current !== view.id) main.current?.focus();
+    arrived.current = view.id;
+  }, [view]);
+  return (
+    <>
+      <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), main.current?.focus())}>
+        Skip to the content
+      </a>
+      <header class="top">
+        <strong class="brand">intremap</strong>
+        <nav aria-label="Views">
+          {views.map(({ id, title, hint }) => (
+            <a key={id} href={hrefOf(id)} title={hint} aria-current={id === view.id ? "page" : undefined}>
+              {title}
+            </a>
+          ))}
+        </nav>
+        {given.host?.from === "live" ? (
+          <span class="local" title="The page asks nobody but the intremap on this machine that serves it.">
+            Nothing leaves this machine
+          </span>
+        ) : (
+          <span class="local" title="No request leaves this page: the model runs in your browser.">
+            Nothing leaves this page
+          </span>
+        )}
+        <button type="button" onClick={nextTheme} aria-label={`Theme: ${theme.value}`}>
+          {theme.value}
+        </button>
+      </header>
+      <main id="main" ref={main} tabIndex={-1} aria-label={view.title}>
+        <Failure key={view.id}>
+          <view.Body />
+        </Failure>
+      </main>
+    </>
+  );
+}

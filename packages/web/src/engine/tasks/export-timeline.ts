@@ -1,0 +1,16 @@
+import { PerfettoWriter, replayTimeline } from "@intremap/core";
+import { keptTimeline } from "../kept-timeline.ts";
+import { withTransfers } from "../transfers.ts";
+
+/** The timeline that was recorded last as a Perfetto trace. @throws InputError when there is none. */
+export function exportTimeline(): Uint8Array<ArrayBuffer> {
+  const chunks: Uint8Array[] = [];
+  replayTimeline(keptTimeline().data(), new PerfettoWriter((bytes) => chunks.push(bytes.slice()), 2 ** 20));
+  const whole = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return withTransfers(whole, [whole.buffer]);
+}

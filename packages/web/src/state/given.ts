@@ -1,0 +1,40 @@
+import type { GivenScenario } from "../engine/given-scenario.ts";
+
+/** What came with the page: a report has it in itself, `intremap serve` tells where it is. */
+interface Given {
+  /** The hash with which the page opens when the address has none. */
+  readonly start: string;
+  readonly host: {
+    /** What it was read from: `live`, a file's name. */
+    readonly name: string;
+    /** `report`: it lies in the page; `live`: whoever serves the page reads it anew each time. */
+    readonly from: "report" | "live";
+  } | null;
+  readonly scenario: GivenScenario | null;
+}
+
+function textOf(id: string): string | null {
+  return document.querySelector(`script#${id}[type="application/json"]`)?.textContent ?? null;
+}
+
+const none: Given = { start: "", host: null, scenario: null };
+
+/** Nothing, on a page from a folder. */
+export const given: Given = (JSON.parse(textOf("given") ?? "null") as Given | null) ?? none;
+
+/**
+ * The packed host that came with the page, read anew where it is served.
+ * @throws Error in one line for the reader of the page.
+ */
+export async function givenHost(): Promise<string> {
+  if (given.host?.from === "report") return textOf("given-host") ?? "";
+  let answer: Response;
+  try {
+    answer = await fetch("./host");
+  } catch {
+    throw new Error("intremap serve does not answer: start it again and open the address that it prints");
+  }
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(text);
+  return text;
+}

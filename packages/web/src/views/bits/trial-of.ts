@@ -1,0 +1,142 @@
+import {
+  type Context,
+  InputError,
+  type Trial,
+  amdviProfiles,
+  encode,
+  msiSpec,
+  printRequester,
+  vtdProfiles,
+  vtdSpec,
+} from "@intremap/core";
+import { digitsOf, readWide, wordsOf } from "./hex-text.ts";
+import { samples } from "./samples.ts";
+import type { Subject } from "./subject.ts";
+
+/** What stands beside the value in a request: in the address if somebody changed it. */
+export interface TrialChoice {
+  readonly msi?: string | undefined;
+  readonly sid?: string | undefined;
+  readonly entry?: string | undefined;
+  readonly profile?: string | undefined;
+  readonly index?: string | undefined;
+  readonly cfi?: string | undefined;
+}
+
+/** A request that can be sent, and the texts of what the reader may change of it. */
+export interface Prepared {
+  readonly trial: Trial;
+  /** Null where the subject is the message, or the entry. */
+  readonly message: string | null;
+  readonly entry: string | null;
+  readonly requester: string;
+  readonly profiles: readonly string[];
+  readonly profile: string;
+}
+
+const vendors = { irte: "intel", pid: "intel", "amd-irte": "amd", dte: "amd" } as const;
+
+/** Kinds of values of which a request can be made. */
+export function canBeTried({ kind }: Subject): boolean {
+  return kind !== null && (kind === "msi" || Object.hasOwn(vendors, kind));
+}
+
+const profileNames = {
+  intel: vtdProfiles.map(({ name }) => name),
+  amd: amdviProfiles.map(({ name }) => name),
+};
+
+function indexIn(text: string | undefined): number {
+  return text !== undefined && /^\d{1,5}$/.test(text) ? Math.min(Number(text), 0xffff) : 0;
+}
+
+/** The message that a driver would give a device for an entry. */
+function messageFor(vendor: Trial["vendor"], index: number): string {
+  if (vendor === "amd") return `fee00000 ${digitsOf(BigInt(index & 0x7ff), 16)}`;
+  const address = encode(msiSpec.msiRemappableAddress, {
+    prefix: 0xfee,
+    format: 1,
+    shv: 1,
+    handle: index,
+  });
+  return `${digitsOf(address, 32)} 0000`;
+}
+
+function readMessage(text: string): { address: bigint; data: number } {
+  const words = text.trim().split(/[\s,]+/);
+  if (words.length !== 2) throw new InputError("a message is an address and its data");
+  return { address: readWide(words[0]!, 64), data: Number(readWide(words[1]!, 32)) };
+}
+
+function readRequester(text: string): number {
+  const [, bus, device, fn] = /^\s*([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])\s*$/i.exec(text) ?? [];
+  if (bus === undefined || Number.parseInt(device!, 16) > 31) {
+    throw new InputError("a requester is bb:dd.f, as 03:00.0");
+  }
+  return (Number.parseInt(bus, 16) << 8) | (Number.parseInt(device!, 16) << 3) | Number(fn);
+}
+
+/** An entry that posts to the descriptor that is shown. */
+const posting = encode(vtdSpec.irtePosted, {
+  p: 1,
+  im: 1,
+  vv: 0x51,
+  pda: 0x10_0000,
+  sid: 0x18,
+  svt: 1,
+});
+
+function entryFor(kind: Subject["kind"], vendor: Trial["vendor"], text: string | undefined): string {
+  if (text !== undefined) return text;
+  if (kind === "pid") return wordsOf(posting, 128).join(" ");
+  return vendor === "intel" ? samples.irte : samples["amd-irte"];
+}
+
+/** @throws InputError when something that was typed cannot be sent. */
+export function prepare(subject: Subject, choice: TrialChoice, context: Context): Prepared {
+  const { kind, words, parts } = subject;
+  const own = kind === "msi" ? undefined : vendors[kind as keyof typeof vendors];
+  const profiles = own === undefined ? [...profileNames.intel, ...profileNames.amd] : profileNames[own];
+  const profile = profiles.find((name) => name === choice.profile) ?? profiles[0]!;
+  const vendor = profileNames.amd.includes(profile) ? "amd" : "intel";
+  const isEntry = kind === "irte" || kind === "amd-irte";
+  const message = kind === "msi" ? null : (choice.msi ?? messageFor(vendor, indexIn(choice.index)));
+  const entry = isEntry ? null : entryFor(kind, vendor, choice.entry);
+  const entryWord = entry === null ? words[0]! : readWide(entry, 128);
+  const short = kind === "amd-irte" && parts[0]!.layout.width === 32;
+  const sent = message === null ? { address: words[0]!, data: Number(words[1]!) } : readMessage(message);
+  const requester =
+    choice.sid === undefined ? defaultRequester(vendor, entryWord) : readRequester(choice.sid);
+  const trial: Trial = {
+    vendor,
+    profile,
+    entry: entryWord,
+    ...sent,
+    requester,
+    ...(vendor === "intel" && context.eime !== undefined ? { eime: context.eime === 1 } : {}),
+    ...(vendor === "intel" && choice.cfi === "1" ? { eime: false, compatibility: true } : {}),
+    ...(vendor === "amd" && context.xten !== undefined ? { xt: context.xten === 1 } : {}),
+    ...(short ? { ga: false } : {}),
+    ...(kind === "pid" ? { descriptor: words[0]! } : {}),
+    ...(kind === "dte" ? { deviceEntry: words[0]! } : {}),
+  };
+  return { trial, message, entry, requester: printRequester(requester), profiles, profile };
+}
+
+/** The function that the entry is for; for one of another vendor the second of the first bus. */
+function defaultRequester(vendor: Trial["vendor"], entry: bigint): number {
+  return vendor === "intel" ? Number((entry >> 64n) & 0xffffn) : 0x18;
+}
+
+/** The same request, as the view Path takes it. */
+export function pathQuery({ trial, requester }: Prepared): Record<string, string> {
+  const { vendor, entry, address, data, profile = "" } = trial;
+  const kind = vendor === "intel" ? "irte" : "amd-irte";
+  const width = trial.ga === false ? 32 : 128;
+  return {
+    [kind]: wordsOf(entry, width).join(" "),
+    msi: `${digitsOf(address, 32)} ${digitsOf(BigInt(data >>> 0), 16)}`,
+    sid: requester,
+    profile,
+  };
+}

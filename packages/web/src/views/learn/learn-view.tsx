@@ -1,0 +1,174 @@
+import type { RunResult } from "@intremap/core";
+import { useLatestTask } from "../../engine/use-latest-task.ts";
+import { type Task, useEngine } from "../../engine/use-task.ts";
+import { Notice } from "../../parts/notice.tsx";
+import { Waiting } from "../../parts/waiting.tsx";
+import { hrefOf, route } from "../../state/route.ts";
+import { LessonQuestion } from "./lesson-question.tsx";
+import { LessonResults } from "./lesson-results.tsx";
+import type { Lesson } from "./lesson.ts";
+import { lessons } from "./lessons.ts";
+
+/** What the address names, from 1; the first where it names none. */
+function indexIn(text: string | undefined, count: number): number | null {
+  const index = /^\d{1,2}$/.test(text ?? "") ? Number(text) - 1 : -1;
+  return index >= 0 && index < count ? index : null;
+}
+
+/** A guided tour: at each stop a run, something to change, and a question that looking answers. */
+export function LearnView() {
+  const { query } = route.value;
+  const at = indexIn(query["stop"], lessons.length) ?? 0;
+  const lesson = lessons[at]!;
+  const change = indexIn(query["change"], lesson.changes.length);
+  const beside = change === null ? null : lesson.changes[change]!;
+  const runs = [lesson.run, ...(beside === null ? [] : [beside.run])];
+  const stacks = lesson.stacks === undefined ? [] : [lesson.stacks];
+  const engine = useEngine();
+  const task = useLatestTask(engine, "runLesson", { runs, stacks }, `${at} ${change}`);
+  return (
+    <div class="learn">
+      <h1>Learn</h1>
+      <Stops at={at} />
+      <article class="lesson" key={at}>
+        <header>
+          <p class="lesson-system">
+            {at < lessons.length - 1 ? `${at + 1} of ${lessons.length - 1}: ` : ""}
+            {lesson.system}
+          </p>
+          <h2>{lesson.title}</h2>
+        </header>
+        <div class="lesson-text">
+          {lesson.text.map((paragraph) => (
+            <p key={paragraph}>{paragraph}</p>
+          ))}
+          <Changes lesson={lesson} at={at} chosen={change} />
+        </div>
+        <LessonQuestion lesson={lesson} answer={indexIn(query["answer"], lesson.question.choices.length)} />
+      </article>
+      <section aria-label="The run">
+        <Live task={task} names={["as it is", ...(beside === null ? [] : [beside.label])]} lesson={lesson} />
+      </section>
+      <Onward lesson={lesson} at={at} chosen={change} />
+    </div>
+  );
+}
+
+function Stops({ at }: { readonly at: number }) {
+  return (
+    <nav class="stops" aria-label="Stops">
+      <ol>
+        {lessons.map(({ name }, i) => (
+          <li key={name}>
+            <a href={hrefOf("learn", { stop: String(i + 1) })} aria-current={i === at ? "step" : undefined}>
+              <b>{i < lessons.length - 1 ? i + 1 : "?"}</b> <span>{name}</span>
+            </a>
+          </li>
+        ))}
+      </ol>
+    </nav>
+  );
+}
+
+interface PlaceProps {
+  readonly lesson: Lesson;
+  readonly at: number;
+  /** The change that runs beside. */
+  readonly chosen: number | null;
+}
+
+function Changes({ lesson: { changes }, at, chosen }: PlaceProps) {
+  return (
+    <div class="lesson-changes">
+      <h3 id="changes">Change one thing</h3>
+      <ul aria-labelledby="changes">
+        {changes.map(({ label }, i) => (
+          <li key={label}>
+            <a
+              href={hrefOf("learn", {
+                ...route.value.query,
+                stop: String(at + 1),
+                change: i === chosen ? "0" : String(i + 1),
+              })}
+              aria-current={i === chosen ? "true" : undefined}
+            >
+              {label}
+            </a>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+interface LiveProps {
+  readonly task: Task<readonly RunResult[]>;
+  readonly names: readonly string[];
+  readonly lesson: Lesson;
+}
+
+function Live({ task, names, lesson }: LiveProps) {
+  if (task.state === "failed") {
+    return (
+      <Notice kind="error" title="This run came to nothing">
+        {task.message}
+      </Notice>
+    );
+  }
+  if (task.state === "done")
+    return <LessonResults results={task.result} names={names} stacks={lesson.stacks} />;
+  const stop = task.state === "running" ? task.stop : () => {};
+  return (
+    <Waiting
+      title={`Running ${lesson.run.scenario}`}
+      progress={task.state === "running" ? task.progress : ""}
+      stop={stop}
+    />
+  );
+}
+
+/** To look on: the same runs step by step, what belongs to them elsewhere, and the next stop. */
+function Onward({ lesson, at, chosen }: PlaceProps) {
+  const { run, changes, links } = lesson;
+  const beside = chosen === null ? undefined : changes[chosen]!.run;
+  return (
+    <footer class="onward">
+      <ul aria-label="Look on">
+        <li>
+          <a href={pathOf(run, beside)}>Step through it in Path</a>
+        </li>
+        {links.map(({ label, view, query }) => (
+          <li key={label}>
+            <a href={hrefOf(view, query)}>{label}</a>
+          </li>
+        ))}
+      </ul>
+      <p class="lesson-steps">
+        {at === 0 ? null : <a href={hrefOf("learn", { stop: String(at) })}>← {lessons[at - 1]!.name}</a>}
+        {at === lessons.length - 1 ? null : (
+          <a class="next" href={hrefOf("learn", { stop: String(at + 2) })}>
+            {lessons[at + 1]!.name} →
+          </a>
+        )}
+      </p>
+    </footer>
+  );
+}
+
+/** Path has two runs side by side where they are of one scenario, or of two without variants. */
+function pathOf(run: Lesson["run"], beside: Lesson["run"] | undefined): string {
+  const values = Object.entries(beside?.values ?? {}).map(([name, value]) => [name, String(value)]);
+  if (beside === undefined) return hrefOf("path", { scenario: run.scenario });
+  if (beside.scenario === run.scenario && beside.variant !== undefined) {
+    return hrefOf("path", { scenario: run.scenario, compare: beside.variant });
+  }
+  if (beside.scenario === run.scenario || beside.variant !== undefined) {
+    const { scenario, variant } = beside;
+    return hrefOf("path", {
+      scenario,
+      ...(variant !== undefined && { variant }),
+      ...Object.fromEntries(values),
+    });
+  }
+  return hrefOf("path", { scenario: run.scenario, compare: beside.scenario, ...Object.fromEntries(values) });
+}

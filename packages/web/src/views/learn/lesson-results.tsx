@@ -1,0 +1,98 @@
+import type { RunResult } from "@intremap/core";
+import { Outcomes } from "../path/outcomes.tsx";
+
+interface LessonResultsProps {
+  readonly results: readonly RunResult[];
+  /** What each is, in a few words. */
+  readonly names: readonly string[];
+  /** The function whose call stacks were counted. */
+  readonly stacks: string | undefined;
+}
+
+const always = ["raised", "delivered", "lost", "hostInterrupts", "remapped", "posted"] as const;
+
+/** What the runs came to, what happened in them, and who called whom. */
+export function LessonResults({ results, names, stacks }: LessonResultsProps) {
+  return (
+    <>
+      <Outcomes results={results.map((result, i) => ({ name: names[i]!, result }))} always={always} />
+      <div class={results.length > 1 ? "lesson-runs two" : "lesson-runs"}>
+        {results.map((result, i) => (
+          <Told key={names[i]} result={result} name={names[i]!} stacks={stacks} />
+        ))}
+      </div>
+    </>
+  );
+}
+
+function Told({
+  result: { title, settings, episodes, faults, stacks },
+  name,
+  stacks: symbol,
+}: {
+  readonly result: RunResult;
+  readonly name: string;
+  readonly stacks: string | undefined;
+}) {
+  return (
+    <section aria-label={name}>
+      <h3>{title}</h3>
+      <p class="lesson-settings">{settings}</p>
+      <div class="lesson-told">
+        <div>
+          <ol class="episodes">
+            {episodes.map(({ at, what, details }, i) => (
+              <li key={i}>
+                <span class="at">{(at / 1000).toFixed(1)} µs</span>
+                <div>
+                  {what}
+                  {details.map((detail, j) => (
+                    <small key={j}>{detail}</small>
+                  ))}
+                </div>
+              </li>
+            ))}
+          </ol>
+          {faults.length === 0 ? null : (
+            <ul class="lesson-faults" aria-label="Faults">
+              {faults.map(({ fault, rule, section, count }) => (
+                <li key={fault}>
+                  {count.toLocaleString("en")} × {fault} <code>{rule}</code> {section}
+                </li>
+              ))}
+            </ul>
+          )}
+        </div>
+        {symbol === undefined ? null : <Stacks symbol={symbol} stacks={stacks} />}
+      </div>
+    </section>
+  );
+}
+
+function Stacks({ symbol, stacks }: { readonly symbol: string; readonly stacks: RunResult["stacks"] }) {
+  if (stacks.length === 0) {
+    return (
+      <p class="lesson-settings">
+        <code>{symbol}</code> is not called here.
+      </p>
+    );
+  }
+  return (
+    <div class="lesson-stacks">
+      {stacks.map(({ frames, count }) => (
+        <figure key={frames.join(" ")}>
+          <figcaption>
+            <code>{symbol}</code>, {count} × from
+          </figcaption>
+          <ol>
+            {frames.map((frame, i) => (
+              <li key={i}>
+                <code>{frame}</code>
+              </li>
+            ))}
+          </ol>
+        </figure>
+      ))}
+    </div>
+  );
+}

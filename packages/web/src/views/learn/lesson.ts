@@ -1,0 +1,40 @@
+/** A run of a scenario that comes with the page. */
+export interface LessonRun {
+  readonly scenario: string;
+  readonly variant?: string;
+  readonly values?: Readonly<Record<string, number>>;
+}
+
+/** Something to change: what then runs beside the stop's own run. */
+export interface LessonChange {
+  readonly label: string;
+  readonly run: LessonRun;
+}
+
+/** One stop of the tour. */
+export interface Lesson {
+  /** In the list of stops. */
+  readonly name: string;
+  readonly title: string;
+  /** What is looked at, in a few words. */
+  readonly system: string;
+  readonly text: readonly string[];
+  readonly run: LessonRun;
+  readonly changes: readonly LessonChange[];
+  /** A function whose call stacks are shown. */
+  readonly stacks?: string;
+  /** Where to look on: another view, and the state of it. */
+  readonly links: readonly {
+    readonly label: string;
+    readonly view: string;
+    readonly query: Readonly<Record<string, string>>;
+  }[];
+  readonly question: {
+    readonly text: string;
+    readonly choices: readonly string[];
+    /** The choice that the run bears out. */
+    readonly right: number;
+    /** What one sees, and what it means. */
+    readonly why: string;
+  };
+}

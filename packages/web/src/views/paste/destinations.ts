@@ -1,0 +1,86 @@
+import type { PastedValue } from "@intremap/core";
+import type { Recognised } from "../../engine/tasks/recognise.ts";
+import type { Pasted } from "../../state/paste.ts";
+import { openHostInput, queryOf } from "../../state/host.ts";
+import { go, hrefOf } from "../../state/route.ts";
+import { openTrace } from "../../state/timeline.ts";
+
+/** A view in which what was given can be looked at. */
+export interface Destination {
+  readonly view: "bits" | "path" | "machine" | "timeline";
+  /** What one does there. */
+  readonly label: string;
+  readonly open: () => void;
+}
+
+export function bitsHref({ kind, value }: Pick<PastedValue, "kind" | "value">): string {
+  return hrefOf("bits", { kind, value });
+}
+
+function openMachine(given: Pasted): void {
+  const input =
+    given.kind === "text"
+      ? { name: "pasted text", text: given.text }
+      : { name: given.file.name, files: [{ path: given.file.name, file: given.file }] };
+  void openHostInput(input);
+  const known = Object.entries(queryOf(input)).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
+  go("machine", Object.fromEntries(known));
+}
+
+function inBits(value: PastedValue): Destination {
+  return {
+    view: "bits",
+    label: `Open the ${value.kind} in Bits`,
+    open: () => go("bits", { kind: value.kind, value: value.value }),
+  };
+}
+
+/** An entry and a message that stand together are one request. */
+function inPath(values: readonly PastedValue[]): Destination[] {
+  const message = values.find(({ kind }) => kind === "msi");
+  const entry = values.find(({ kind }) => kind === "irte" || kind === "amd-irte");
+  if (message === undefined || entry === undefined || values.length > 2) return [];
+  return [
+    {
+      view: "path",
+      label: "Send the message to the entry in Path",
+      open: () => go("path", { [entry.kind]: entry.value, msi: message.value }),
+    },
+  ];
+}
+
+/** Where what was given is best looked at, the best first; none where this view says all there is. */
+export function destinationsOf(given: Pasted, { kind, text }: Recognised): Destination[] {
+  const machine = (label: string): Destination => ({
+    view: "machine",
+    label,
+    open: () => openMachine(given),
+  });
+  if (kind === "memory") return [machine("Open the dump in Machine")];
+  if (kind === "archive") return [machine("Open the archive in Machine")];
+  if (text === null) return [];
+  if (kind === "trace") {
+    const timeline: Destination = {
+      view: "timeline",
+      label: "Open the trace in Timeline",
+      open: () =>
+        given.kind === "text"
+          ? openTrace("pasted trace", given.text)
+          : openTrace(given.file.name, given.file),
+    };
+    const few = text.values.length === 1 ? text.values.map(inBits) : [];
+    return [...few, ...inPath(text.values), timeline, machine("Open its tables in Machine")];
+  }
+  const { host, values } = text;
+  const list: Destination[] = [...inPath(values)];
+  if (values.length > 0 && values.length <= 2) list.push(...values.map(inBits));
+  // A single row is an entry; several are a machine.
+  if (host !== null) {
+    const open = machine("Open in Machine");
+    if (host.entries + host.interrupts + host.devices > 2) list.unshift(open);
+    else list.push(open);
+  }
+  return list;
+}

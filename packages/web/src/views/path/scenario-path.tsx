@@ -1,0 +1,225 @@
+import type { Parameter } from "@intremap/core";
+import { useMemo, useState } from "preact/hooks";
+import { useEngine, useTask } from "../../engine/use-task.ts";
+import type { ListedScenario } from "../../engine/tasks/list-scenario.ts";
+import { SaveFile } from "../../parts/save-file.tsx";
+import { Waiting } from "../../parts/waiting.tsx";
+import { hrefOf, route } from "../../state/route.ts";
+import { scenarioTitles } from "../../state/scenario-titles.ts";
+import { Leftovers, Outcomes } from "./outcomes.tsx";
+import { documentText } from "../../parts/document-text.ts";
+import { Refused } from "./refused.tsx";
+import { ScenarioForm, besidePrefix } from "./scenario-form.tsx";
+import { Stepper } from "./stepper.tsx";
+import type { Telling } from "./telling.ts";
+import { type Walked, type WalkedRun, useWalk } from "./use-walk.ts";
+
+type Query = Readonly<Record<string, string>>;
+
+interface Choice {
+  readonly scenario: string;
+  readonly variant?: string;
+  readonly values: Readonly<Record<string, number>>;
+}
+
+interface Input {
+  readonly left: Choice;
+  readonly right: Choice | null;
+}
+
+/** The parameters that the address gives, by the names that it has for them. */
+function valuesIn(
+  query: Query,
+  parameters: readonly Parameter[],
+  prefixes: readonly string[],
+): Record<string, number> {
+  const values: Record<string, number> = {};
+  for (const { name } of parameters) {
+    for (const prefix of prefixes) {
+      const text = query[`${prefix}${name}`];
+      if (text !== undefined) values[name] = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    }
+  }
+  return values;
+}
+
+/** How an address asks for this run. */
+function addressOf({ scenario, variant, values }: Choice): Record<string, string> {
+  const set = Object.entries(values).map(([name, value]) => [name, String(value)] as const);
+  return { scenario, ...(variant !== undefined && { variant }), ...Object.fromEntries(set) };
+}
+
+/** What runs, and what runs beside it, as the address says. */
+function choicesOf(query: Query, name: string, listed: ListedScenario, beside: Beside): Input {
+  const { variant } = query;
+  const left = {
+    scenario: name,
+    ...(variant !== undefined && { variant }),
+    values: valuesIn(query, listed.parameters, [""]),
+  };
+  if (beside === null) return { left, right: null };
+  const right = {
+    scenario: beside.scenario,
+    ...(beside.variant !== undefined && { variant: beside.variant }),
+    values: valuesIn(query, beside.parameters, ["", besidePrefix]),
+  };
+  return { left, right };
+}
+
+type Beside = {
+  readonly scenario: string;
+  readonly variant?: string;
+  readonly parameters: readonly Parameter[];
+} | null;
+
+/** A scenario's run, and perhaps another beside it. */
+export function ScenarioPath({ name }: { readonly name: string }) {
+  const { query } = route.value;
+  const { compare } = query;
+  const engine = useEngine();
+  const [attempt, setAttempt] = useState(0);
+  const question = questionOf(query);
+  /** The question that the reader had enough of. */
+  const [stopped, setStopped] = useState("");
+  const asked = useTask(engine, "listScenario", name, `${name} ${attempt}`);
+  const listed = asked.state === "done" ? asked.result : undefined;
+  const isVariant = listed?.variants.some((one) => one.name === compare) === true;
+  const otherName = listed === undefined || compare === undefined || isVariant ? null : compare;
+  const other = useTask(engine, "listScenario", otherName, `${otherName ?? ""} ${attempt}`);
+
+  let beside: Beside | undefined = null;
+  if (compare !== undefined && listed !== undefined) {
+    if (isVariant) beside = { scenario: name, variant: compare, parameters: listed.parameters };
+    else if (other.state === "done") beside = { scenario: compare, parameters: other.result.parameters };
+    else beside = undefined;
+  }
+  const input =
+    listed === undefined || beside === undefined || stopped === question
+      ? null
+      : choicesOf(query, name, listed, beside);
+  const key = `${JSON.stringify(input)}${attempt}`;
+  const walked = useWalk(engine, input, key);
+  const failed = [asked, other, walked].find((one) => one.state === "failed");
+  const stop = (): void => {
+    engine.stop();
+    setStopped(question);
+  };
+  const again = (): void => {
+    setStopped("");
+    setAttempt(attempt + 1);
+  };
+  return (
+    <>
+      <ScenarioForm query={query} name={name} listed={listed} besideParameters={beside?.parameters ?? []} />
+      {stopped === question ? (
+        <Refused what="This run" message="stopped" again={again} />
+      ) : failed?.state === "failed" ? (
+        <Refused what="This run" message={failed.message} again={again} />
+      ) : walked.state === "done" && listed !== undefined ? (
+        <Runs name={name} walked={walked.result} listed={listed} />
+      ) : (
+        <Waiting
+          title={`Running ${name}`}
+          progress={walked.state === "running" ? walked.progress : ""}
+          stop={stop}
+        />
+      )}
+    </>
+  );
+}
+
+/** Not part of the question: where one is in its answer. */
+const own: ReadonlySet<string> = new Set(["step", "speed", "at", "request"]);
+
+function questionOf(query: Query): string {
+  return JSON.stringify(Object.entries(query).filter(([key]) => !own.has(key)));
+}
+
+interface RunsProps {
+  readonly name: string;
+  readonly walked: Walked;
+  readonly listed: ListedScenario;
+}
+
+/** What came of the runs, and their steps. */
+function Runs({ name, walked, listed: { about, text } }: RunsProps) {
+  const { runs, input, pairs } = walked;
+  const tellings = useMemo(() => tellingsOf(runs, input), [walked]);
+  const results = runs.map(({ result }, side) => ({ name: tellings[side]!.name, result }));
+  return (
+    <>
+      <p class="scenario-title">
+        {runs[0]!.result.title}
+        {about === "" || input.left.variant !== undefined ? null : <span class="aside">{about}</span>}
+      </p>
+      <Outcomes results={results} />
+      <Stepper tellings={tellings} pairs={pairs} />
+      <Leftovers results={results} />
+      <details class="run-more">
+        <summary>The scenario</summary>
+        <pre class="kernel-log" tabIndex={0} aria-label="The scenario's file">
+          {text}
+        </pre>
+      </details>
+      <p class="run-links">
+        <a href={hrefOf("timeline", addressOf(input.left))}>On the timeline</a>
+        <SaveFile
+          label="Run as JSON"
+          name={`${name}.json`}
+          type="application/json"
+          content={() => documentText("run", { ...runs[0]!.result, compared: runs[1]?.result ?? null })}
+        />
+      </p>
+    </>
+  );
+}
+
+/** Two runs of one scenario are told apart by how they are set. */
+function tellingsOf(runs: readonly WalkedRun[], input: Input): Telling[] {
+  const two = runs.length > 1;
+  const same = two && runs[0]!.result.scenario === runs[1]!.result.scenario;
+  return runs.map(({ result: { scenario, settings, title, episodes }, steps, leftOut }, side) => {
+    const short = scenario.startsWith(`${input.left.scenario}: `) ? scenario.split(": ")[1]! : scenario;
+    const told = same ? `${side === 0 ? "" : "beside: "}${settings}` : short;
+    const choice = side === 0 ? input.left : input.right;
+    const timeline = choice === null ? null : addressOf(choice);
+    return { name: two ? told : "", title, steps, episodes, leftOut, timed: true, timeline };
+  });
+}
+
+const beginnings = {
+  posted: hrefOf("path", {
+    scenario: "passthrough-posted",
+    compare: "passthrough-remapped",
+    vectors: "1",
+    interrupts: "3",
+    request: "1",
+  }),
+  nosid: hrefOf("path", { scenario: "nosid-spoof", compare: "with-verification", request: "1" }),
+  unremapped: hrefOf("path", { scenario: "hostile-device", compare: "without-remapping", request: "1" }),
+} as const;
+
+/** Where nothing is chosen yet. */
+export function ChooseScenario() {
+  return (
+    <>
+      <p>
+        A machine, what is plugged into it, and what happens on it: follow an interrupt from the device that
+        writes it to the CPU or vCPU that takes it. Two beside each other, to begin with:{" "}
+        <a href={beginnings.posted}>posted and remapped</a>,{" "}
+        <a href={beginnings.nosid}>source ids verified and not</a>,{" "}
+        <a href={beginnings.unremapped}>a hostile device with and without remapping</a>. An entry and a
+        message of your own go into <a href={hrefOf("paste")}>Paste</a>.
+      </p>
+      <ul class="scenario-cards">
+        {scenarioTitles.map(({ name, title, about }) => (
+          <li key={name}>
+            <a href={hrefOf("path", { scenario: name })}>{title}</a>
+            <code>{name}</code>
+            {about === "" ? null : <p>{about}</p>}
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}

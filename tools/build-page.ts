@@ -1,0 +1,20 @@
+import { fileURLToPath } from "node:url";
+import { build } from "vite";
+
+const web = fileURLToPath(new URL("../packages/web/", import.meta.url));
+
+/** Builds the page and its engine into a folder, which works from any path. */
+export async function buildPage(folder: string): Promise<void> {
+  for (const configFile of ["vite.config.ts", "engine.config.ts"]) {
+    await build({
+      root: web,
+      configFile: `${web}${configFile}`,
+      logLevel: "warn",
+      build: { outDir: folder, emptyOutDir: configFile === "vite.config.ts" },
+    });
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const folder of process.argv.slice(2)) await buildPage(folder);
+}
