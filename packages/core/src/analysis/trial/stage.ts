@@ -7,20 +7,17 @@ import type { Ending } from "../decision.ts";
 import type { DecisionWatch } from "../follow/host-decision.ts";
 import type { MessageComposer } from "../message-composer.ts";
 import type { UnitDecision } from "../path.ts";
-import type { DecidedStep } from "../walkthrough/decided.ts";
-import type { Request, SeenEntry } from "../walkthrough/live-unit.ts";
+import type { LiveUnit, Request, SeenEntry } from "../walkthrough/live-unit.ts";
 import type { Told } from "../walkthrough/told.ts";
 import type { TrialPosting, TrialResult } from "./trial.ts";
 
 /** A unit that is ready for a request. */
-export interface Stage {
+export interface Stage extends Pick<LiveUnit, "blockedBy" | "passedBy" | "decided"> {
   readonly name: string;
   readonly profile: string;
   /** Of the request, unless it tells. */
   readonly requester: number;
   interrupt(address: number, data: number, requester: number): Outcome;
-  blockedBy(): RuleId;
-  passedBy(request: Request): RuleId;
   /** By which rule it remaps, and posts. */
   readonly rules: { readonly remapped: RuleId; readonly posted: RuleId };
   fault(): TrialResult["fault"];
@@ -30,12 +27,6 @@ export interface Stage {
     ending: Ending,
     result: string,
   ): Pick<UnitDecision, "decoded" | "index" | "entry" | "steps">;
-  decided(
-    request: Request,
-    entry: SeenEntry | undefined,
-    ending: Ending,
-    result: string,
-  ): readonly DecidedStep[];
   /** What was posted: given what the unit told of it. */
   posting(posted: NonNullable<DecisionWatch["posted"]>): { posting: TrialPosting; told: Told[] };
 }
