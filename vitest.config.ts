@@ -12,6 +12,9 @@ export default defineConfig({
     ],
     pool: "threads",
     isolate: false,
+    // Many tests wait for a program or a browser: one worker would leave a processor idle.
+    maxWorkers: "100%",
+    testTimeout: 20_000,
     reporters: ["default", "./tools/closing-line.ts"],
     coverage: {
       provider: "v8",
