@@ -1,3 +1,5 @@
+import { cpSync } from "node:fs";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
 
@@ -16,5 +18,7 @@ export async function buildPage(folder: string): Promise<void> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const folder of process.argv.slice(2)) await buildPage(folder);
+  const [folder, ...copies] = process.argv.slice(2).map((path) => resolve(path));
+  await buildPage(folder!);
+  for (const copy of copies) cpSync(folder!, copy, { recursive: true });
 }

@@ -1,4 +1,4 @@
-// Measures the page in a browser against its goals: `npx tsx packages/web/bench.ts`, on a machine that does nothing else.
+// Measures the page in a browser against its goals: `npm run bench:page`, on a machine that does nothing else.
 // Exit status 1 when a goal is missed.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
