@@ -28,7 +28,7 @@ export const linuxRules = {
     "Linux remaps interrupts only if a remapping unit names every IOAPIC in its device scope.",
   ),
   "linux.ir.not-enabled": implementationDefined(
-    intelRemapping,
+    cite("linux", "drivers/iommu/irq_remapping.c"),
     "Where remapping cannot be set up Linux goes on without it, and devices can write any interrupt.",
   ),
   "linux.ir.chipset-erratum": erratum(

@@ -25,8 +25,9 @@ const rowGap = 24;
 
 /** Where everything stands on so many pixels. Two rows: the way itself; software and the descriptor under it. */
 export function geometryOf(width: number, boxHeight: number): Geometry {
-  const column = (width - 5 * gap) / 6;
-  const left = (at: number): number => at * (column + gap);
+  // A pixel at each side is the frames'.
+  const column = (width - 2 - 5 * gap) / 6;
+  const left = (at: number): number => 1 + at * (column + gap);
   const lower = boxHeight + rowGap;
   const top = (at: number): Box => ({ x: left(at), y: 1, width: column, height: boxHeight });
   const boxes: Record<Stop, Box> = {
@@ -37,7 +38,7 @@ export function geometryOf(width: number, boxHeight: number): Geometry {
     apic: top(4),
     descriptor: { x: left(4), y: lower + 1, width: column, height: boxHeight },
     vcpu: { x: left(5), y: 1, width: column, height: lower + boxHeight },
-    software: { x: 0, y: lower + 1, width: left(3) + column, height: boxHeight },
+    software: { x: 1, y: lower + 1, width: left(3) + column - 1, height: boxHeight },
   };
   const middle = boxHeight / 2;
   const across = (from: Stop, to: Stop, y: number): Way => ({
@@ -71,7 +72,7 @@ export function geometryOf(width: number, boxHeight: number): Geometry {
     {
       from: "software",
       to: "descriptor",
-      d: `M${boxes.software.width} ${lower + boxHeight - 16}H${down - 2}`,
+      d: `M${boxes.software.x + boxes.software.width} ${lower + boxHeight - 16}H${down - 2}`,
     },
   ];
   return { height: lower + boxHeight + 2, boxes, ways };

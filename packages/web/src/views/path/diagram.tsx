@@ -180,10 +180,14 @@ function Lines({
       .map(({ name, value }, i) => (i % columns === 0 ? name.length + value.length + 2.2 : 0)),
   );
   const second = columns === 1 ? room : Math.min(widest * letter, room * 0.66);
-  const roomOf = (i: number): number => (i % columns === 0 ? second : room - second);
+  const shown = state.fields.slice(0, lines * columns);
+  const roomOf = (i: number): number => {
+    if (i % columns !== 0) return room - second;
+    return i === shown.length - 1 ? room : second;
+  };
   return (
     <>
-      {state.fields.slice(0, lines * columns).map(({ name, value, written }, i) => (
+      {shown.map(({ name, value, written }, i) => (
         <text
           class={`stop-line${written ? " written" : ""}`}
           x={inset + (i % columns) * second}
