@@ -1,15 +1,10 @@
 import { styleText } from "node:util";
-import { hex } from "@intremap/core";
+import { documentText } from "@intremap/core";
 import type { Io, Sink } from "./io.ts";
 
-/** Writes the one document that `--json` prints: the schema's name first, then the command's own keys; a bigint is `0x…`. */
+/** Writes the one document that `--json` prints. */
 export function writeJson(io: Io, command: string, body: object): void {
-  const document = { schema: `intremap/${command}/1`, ...body };
-  io.stdout.write(`${JSON.stringify(document, plain, 2)}\n`);
-}
-
-function plain(_key: string, value: unknown): unknown {
-  return typeof value === "bigint" ? hex(value) : value;
+  io.stdout.write(documentText(command, body));
 }
 
 export type Style = "bold" | "dim" | "red" | "yellow" | "green" | "cyan";

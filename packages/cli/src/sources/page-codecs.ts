@@ -1,5 +1,5 @@
 import zlib from "node:zlib";
-import { InputError, type PageCodecs, expandZstdPage } from "@intremap/core";
+import { type PageCodecs, expandZstdPage, refusable } from "@intremap/core";
 import { decompress } from "fzstd";
 
 type ZstdZlib = {
@@ -22,12 +22,4 @@ export const pageCodecs: PageCodecs = {
 /** @throws an Error when it is damaged, does not say its length, or says more than `size`. */
 export function zstdInScript(bytes: Uint8Array, size: number): Uint8Array {
   return expandZstdPage(bytes, size, decompress);
-}
-
-function refusable(name: string, expand: () => Uint8Array): Uint8Array {
-  try {
-    return expand();
-  } catch (error) {
-    throw error instanceof InputError ? error : new InputError(`${name} data: damaged or cut off`);
-  }
 }

@@ -3,6 +3,7 @@ import { Engine } from "../engine/engine.ts";
 import type { HostInput } from "../engine/host-input.ts";
 import type { HostSummary } from "../engine/map/summary.ts";
 import { given, givenHost } from "./given.ts";
+import { go, route } from "./route.ts";
 
 /** A host that the page is looking at. */
 export interface OpenedHost {
@@ -65,6 +66,18 @@ export function sameSource(a: SourceQuery, b: SourceQuery): boolean {
 export function openHostInput(input: HostInput): Promise<void> {
   hostEngine.stop();
   return read(queryOf(input), input.name, (tell) => hostEngine.ask("openHost", input, tell));
+}
+
+/** Opens what was given, and shows it under its own address; one that names it already keeps all else that it says. */
+export function openAndShow(input: HostInput): void {
+  void openHostInput(input);
+  const { view, query } = route.value;
+  const { source, name, size, text } = query;
+  if (view === "machine" && sameSource({ source, name, size, text }, queryOf(input))) return;
+  const known = Object.entries(queryOf(input)).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
+  go("machine", Object.fromEntries(known));
 }
 
 /** Opens, or reads anew, the host that came with the page. */

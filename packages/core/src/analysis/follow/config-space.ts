@@ -1,4 +1,5 @@
 import type { PciDevice } from "../../evidence/host/device.ts";
+import { dword } from "../../evidence/kernel/words.ts";
 import * as commandStatus from "../../spec/accessors/pci-command-status.ts";
 import * as msiControl from "../../spec/accessors/msi-control.ts";
 import { capabilityIds, configOffset, firstCapability } from "../../spec/pci/config-header.ts";
@@ -13,7 +14,7 @@ export const portTypes = { pcieToPci: 7, pciToPcie: 8 } as const;
 export function capabilityAt({ config }: PciDevice, id: number): number | null | undefined {
   const bytes = config?.value;
   if (bytes === undefined || bytes.length < firstCapability) return undefined;
-  if (commandStatus.caplist(word(bytes, configOffset.commandStatus)) === 0) return null;
+  if (commandStatus.caplist(dword(bytes, configOffset.commandStatus)) === 0) return null;
   let at = bytes[configOffset.capabilities]! & ~3;
   for (let count = 0; count < mostCapabilities && at >= firstCapability; count++) {
     if (at + 4 > bytes.length) return undefined;
@@ -34,15 +35,11 @@ export function masters({ config }: PciDevice): boolean | undefined {
   const bytes = config?.value;
   return bytes === undefined || bytes.length < 8
     ? undefined
-    : commandStatus.bme(word(bytes, configOffset.commandStatus)) === 1;
+    : commandStatus.bme(dword(bytes, configOffset.commandStatus)) === 1;
 }
 
 /** Whether the function's MSI capability can mask vectors. */
 export function canMaskMsi(device: PciDevice): boolean | undefined {
   const at = capabilityAt(device, capabilityIds.msi);
-  return at === null || at === undefined ? undefined : msiControl.pvm(word(device.config!.value, at)) === 1;
-}
-
-function word(bytes: Uint8Array, at: number): number {
-  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+  return at === null || at === undefined ? undefined : msiControl.pvm(dword(device.config!.value, at)) === 1;
 }

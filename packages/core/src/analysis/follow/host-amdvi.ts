@@ -24,7 +24,7 @@ import {
   cameTo,
   conclude,
 } from "./host-decision.ts";
-import { type Choice, type Setting, choices } from "./settings.ts";
+import { type Choice, type Setting, choices, flag, known } from "./settings.ts";
 
 /** Where a table is put whose place is not known: addresses that no machine's RAM has. */
 const assumedDeviceTable = 2 ** 51;
@@ -304,12 +304,4 @@ function deviceTableOf(unit: AmdviUnitState): { readonly base: number; readonly 
   if (register === undefined) return null;
   const { base, size } = decode(deviceTableBase, register.value);
   return { base: Number(base), pages: Number(size) + 1 };
-}
-
-function known({ values }: Setting<number>): boolean | null {
-  return values.length === 1 ? values[0] === 1 : null;
-}
-
-function flag(value: boolean | undefined): number | undefined {
-  return value === undefined ? undefined : value ? 1 : 0;
 }

@@ -30,7 +30,7 @@ import {
   cameTo,
   conclude,
 } from "./host-decision.ts";
-import { type Choice, type Setting, choices } from "./settings.ts";
+import { type Choice, type Setting, choices, flag, known } from "./settings.ts";
 
 /** Where a table is put whose place is not known: an address that no machine's RAM has. */
 const assumedTable = 2 ** 51;
@@ -319,14 +319,6 @@ function openAt(
   return requester === unknownRequester && verified && rule !== "vtd.ir.not-present"
     ? "vtd.ir.sid-mismatch"
     : undefined;
-}
-
-function known({ values }: Setting<number>): boolean | null {
-  return values.length === 1 ? values[0] === 1 : null;
-}
-
-function flag(value: boolean | undefined): number | undefined {
-  return value === undefined ? undefined : value ? 1 : 0;
 }
 
 function origins(...facts: readonly ({ readonly origin: Origin } | undefined)[]): Origin[] {

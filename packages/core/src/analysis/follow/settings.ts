@@ -56,3 +56,13 @@ export function printChoice<Of extends Settings>(
 ): string {
   return names.map((name) => `${settings[name]!.name}=${choice[name]}`).join(", ");
 }
+
+/** Whether a bit is set; null where it may be either. */
+export function known({ values }: Setting<number>): boolean | null {
+  return values.length === 1 ? values[0] === 1 : null;
+}
+
+/** What is known of a bit, as its value. */
+export function flag(value: boolean | undefined): number | undefined {
+  return value === undefined ? undefined : value ? 1 : 0;
+}

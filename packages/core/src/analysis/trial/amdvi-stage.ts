@@ -44,20 +44,16 @@ export function amdviStage(trial: Trial, { memory, fabric, observer }: StagePart
   }
   const live = new LiveAmdvi(unit, memory);
   return {
-    name: live.name,
+    live,
     profile: profile.name,
     requester: usualRequester,
-    rules: { remapped: "amdvi.ir.remap", posted: "amdvi.ga.post" },
     interrupt: (to, data, from) => unit.interrupt(to, data, from),
-    blockedBy: () => live.blockedBy(),
-    passedBy: (request) => live.passedBy(request),
     fault() {
       const { event, logged } = unit.fault!;
       return { name: event ?? "target abort", recorded: logged };
     },
     parts: (request, seen, ending, result) =>
       amdviDecision([{ facts: live.facts(request, seen, ending, result), ending }]),
-    decided: (request, seen, ending, result) => live.decided(request, seen, ending, result),
     posting({ address, vector, notified, urgent }) {
       return {
         posting: { address, vector, notified, urgent, before: null, after: null },

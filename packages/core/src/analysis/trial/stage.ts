@@ -2,7 +2,6 @@ import { InputError } from "../../evidence/input-error.ts";
 import type { Outcome } from "../../hardware/delivery.ts";
 import type { Memory } from "../../hardware/memory.ts";
 import { hex } from "../../spec/codec.ts";
-import type { RuleId } from "../../spec/rules.ts";
 import type { Ending } from "../decision.ts";
 import type { DecisionWatch } from "../follow/host-decision.ts";
 import type { MessageComposer } from "../message-composer.ts";
@@ -12,14 +11,12 @@ import type { Told } from "../walkthrough/told.ts";
 import type { TrialPosting, TrialResult } from "./trial.ts";
 
 /** A unit that is ready for a request. */
-export interface Stage extends Pick<LiveUnit, "blockedBy" | "passedBy" | "decided"> {
-  readonly name: string;
+export interface Stage {
+  readonly live: LiveUnit;
   readonly profile: string;
   /** Of the request, unless it tells. */
   readonly requester: number;
   interrupt(address: number, data: number, requester: number): Outcome;
-  /** By which rule it remaps, and posts. */
-  readonly rules: { readonly remapped: RuleId; readonly posted: RuleId };
   fault(): TrialResult["fault"];
   parts(
     request: Request,

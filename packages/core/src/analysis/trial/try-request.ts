@@ -11,8 +11,8 @@ import { MessageComposer } from "../message-composer.ts";
 import type { UnitDecision } from "../path.ts";
 import { outcomeNames, sentBy } from "../path-parts.ts";
 import type { Request } from "../walkthrough/live-unit.ts";
-import { sentMessage } from "../walkthrough/sent-message.ts";
-import { type Told, routes, sends, stepOf, vectorOf } from "../walkthrough/told.ts";
+import { sends } from "../walkthrough/sent-message.ts";
+import { type Told, routes, stepOf, vectorOf } from "../walkthrough/told.ts";
 import { amdviStage } from "./amdvi-stage.ts";
 import { type Stage, check } from "./stage.ts";
 import type { Trial, TrialResult } from "./trial.ts";
@@ -53,14 +53,9 @@ export function tryRequest(trial: Trial): TrialResult {
   const seen = watch.seen ? { index: watch.index, cached: watch.cached, words: watch.words } : undefined;
   const posted = watch.posted === null ? null : stage.posting(watch.posted);
   const told: Told[] = [
-    sends(
-      source,
-      address,
-      trial.data,
-      sentMessage(source, undefined, address, trial.data, vendor === "intel"),
-    ),
+    sends(source, undefined, address, trial.data, vendor === "intel"),
     routes(source, requester),
-    ...stage.decided(request, seen, ending, result),
+    ...stage.live.decided(request, seen, ending, result),
     ...(posted?.told ?? []),
   ];
   if (delivery !== null) told.push(handedOver(delivery));
@@ -88,13 +83,13 @@ export function tryRequest(trial: Trial): TrialResult {
 function ruleFor(stage: Stage, outcome: Outcome, request: Request): RuleId {
   switch (outcome) {
     case Outcome.blocked:
-      return stage.blockedBy();
+      return stage.live.blockedBy();
     case Outcome.passed:
-      return stage.passedBy(request);
+      return stage.live.passedBy(request);
     case Outcome.posted:
-      return stage.rules.posted;
+      return stage.live.rules.posted;
     default:
-      return stage.rules.remapped;
+      return stage.live.rules.remapped;
   }
 }
 

@@ -36,13 +36,10 @@ export function vtdStage(trial: Trial, { memory, fabric, observer }: StageParts)
   }
   const live = new LiveVtd(unit, memory);
   return {
-    name: live.name,
+    live,
     profile: profile.name,
     requester: Number(sid),
-    rules: { remapped: "vtd.ir.remap", posted: "vtd.post.atomic" },
     interrupt: (to, data, requester) => unit.interrupt(to, data, requester),
-    blockedBy: () => live.blockedBy(),
-    passedBy: () => live.passedBy(),
     fault() {
       const { reason, recorded } = unit.fault!;
       return { name: `${reason.toString(16)}h`, recorded };
@@ -52,7 +49,6 @@ export function vtdStage(trial: Trial, { memory, fabric, observer }: StageParts)
         [{ facts: live.facts(request, seen, result), ending }],
         !profile.deviations.includes("postingIgnored"),
       ),
-    decided: (request, seen, ending, result) => live.decided(request, seen, ending, result),
     posting({ address: at, vector, notified, urgent }) {
       const words = new Int32Array(postedDescriptor.width / 32);
       memory.readWords(place, words);

@@ -3,9 +3,9 @@ import type { FollowedInterrupt, Part } from "../follow/following.ts";
 import type { Path, Step, UnitDecision } from "../path.ts";
 import { amdviLook } from "./amdvi-look.ts";
 import { type DecidedStep, type Look, decidedSteps } from "./decided.ts";
-import { sentMessage } from "./sent-message.ts";
+import { sends } from "./sent-message.ts";
 import type { Stop, WalkStep } from "./step.ts";
-import { type Told, routes, sends, stepOf, vectorOf } from "./told.ts";
+import { type Told, routes, stepOf, vectorOf } from "./told.ts";
 import { vtdLook } from "./vtd-look.ts";
 
 const stopOf: Readonly<Record<Exclude<Part, "decision">, Stop>> = {
@@ -32,12 +32,7 @@ export function pathSteps(path: Path): WalkStep[] {
   const address = Number(BigInt.asIntN(32, request.address));
   const source = path.requesterKnown ? requester : `${requester}, as far as it is known`;
   const told: Told[] = [
-    sends(
-      requester,
-      address,
-      request.data,
-      sentMessage(requester, undefined, address, request.data, vendor === "intel"),
-    ),
+    sends(requester, undefined, address, request.data, vendor === "intel"),
     { ...routes(requester, -1), detail: `requester ${source}` },
     ...decision(
       path,

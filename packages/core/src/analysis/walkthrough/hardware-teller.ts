@@ -11,9 +11,9 @@ import { LiveAmdvi } from "./live-amdvi.ts";
 import type { LiveUnit, Request, SeenEntry } from "./live-unit.ts";
 import { LiveVtd } from "./live-vtd.ts";
 import { ProcessorTeller } from "./processor-teller.ts";
-import { sentMessage } from "./sent-message.ts";
+import { sends } from "./sent-message.ts";
 import type { Structure } from "./structures.ts";
-import { postsToDescriptor, postsToPage, routes, sends } from "./told.ts";
+import { postsToDescriptor, postsToPage, routes } from "./told.ts";
 import type { Walker } from "./walker.ts";
 
 /** Steps of one request at the most: the device's, the bus's, the unit's and what comes of it. */
@@ -77,10 +77,7 @@ export class HardwareTeller {
         return this.#leaves(Outcome.passed, { outcome: "passed", rule: this.#passedBy() });
       case eventKinds.remapped:
         this.#composer.deliver(a, b, c, d, e, f);
-        return this.#leaves(Outcome.remapped, {
-          outcome: "remapped",
-          rule: this.#intel ? "vtd.ir.remap" : "amdvi.ir.remap",
-        });
+        return this.#leaves(Outcome.remapped, { outcome: "remapped", rule: this.#unit.rules.remapped });
       case eventKinds.posted:
         return this.#posted(a, b, c, d === 1, e === 1);
       case eventKinds.register:
@@ -117,8 +114,8 @@ export class HardwareTeller {
       list.leftOut += stepsOfRequest - 2;
       return;
     }
-    const sent = sentMessage(source, bystanders.device(requester), address, data, this.#intel);
-    walker.tell(sends(source, address, data, sent), this.#requests);
+    const device = bystanders.device(requester);
+    walker.tell(sends(source, device, address, data, this.#intel), this.#requests);
     walker.tell(routes(source, requester), this.#requests);
   }
 
@@ -180,24 +177,19 @@ export class HardwareTeller {
     if (this.#request === undefined) this.#malformed(requester, rule);
     this.#decided({ outcome: "blocked", rule }, "blocked");
     if (!this.#untold) {
-      const intel = this.#intel;
       const told = recorded === 1;
       walker.tell(
         {
           stop: "unit",
           actor: this.#unit.name,
-          title: told
-            ? intel
-              ? "the unit records the fault"
-              : "the unit logs the event"
-            : "the fault is not recorded",
+          title: told ? this.#unit.recording : "the fault is not recorded",
           detail: [
-            intel ? `reason ${reason.toString(16)}h` : "",
+            this.#intel ? `reason ${reason.toString(16)}h` : "",
             requester < 0 ? "" : `requester ${printRequester(requester & 0xffff)}`,
           ]
             .filter((part) => part !== "")
             .join(", "),
-          rule: told ? (intel ? "vtd.fault.record" : "amdvi.event.log") : null,
+          rule: told ? this.#unit.rules.recorded : null,
           touched: told ? this.#unit.record(reason, requester) : [],
         },
         walker.inFlight,
@@ -226,8 +218,7 @@ export class HardwareTeller {
 
   #posted(low: number, high: number, vector: number, notified: boolean, urgent: boolean): void {
     const walker = this.#walker;
-    const rule = this.#intel ? "vtd.post.atomic" : "amdvi.ga.post";
-    this.#decided({ outcome: "posted", rule }, "posted");
+    this.#decided({ outcome: "posted", rule: this.#unit.rules.posted }, "posted");
     const address = (high >>> 0) * 2 ** 32 + (low >>> 0);
     const owner = walker.bystanders.owner(address);
     walker.bystanders.requestsAt(address)[vector] = walker.inFlight;
@@ -282,7 +273,7 @@ export class HardwareTeller {
     const address = (addressHigh >>> 0) * 2 ** 32 + (addressLow >>> 0);
     this.#walker.software("unit", this.#unit.name, "the unit says that it is done", {
       detail: `${hex(low >>> 0)} written to ${hex(address)}`,
-      rule: this.#intel ? "vtd.qi.wait-status" : "amdvi.command.completion-store",
+      rule: this.#unit.rules.completed,
     });
   }
 
@@ -294,7 +285,7 @@ export class HardwareTeller {
         actor: this.#unit.name,
         title: "the unit raises its own interrupt",
         detail: `${hex(addressLow >>> 0)} ← ${hex(data >>> 0)}, which is not remapped`,
-        rule: this.#intel ? "vtd.fault.event-not-remapped" : "amdvi.event.not-remapped",
+        rule: this.#unit.rules.ownInterrupt,
       },
       walker.inFlight,
     );

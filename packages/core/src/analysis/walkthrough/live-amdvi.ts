@@ -25,6 +25,14 @@ const lookedAt = 512;
 /** An AMD-Vi unit of a machine that runs. */
 export class LiveAmdvi implements LiveUnit {
   readonly name = "ivhd0";
+  readonly rules = {
+    remapped: "amdvi.ir.remap",
+    posted: "amdvi.ga.post",
+    recorded: "amdvi.event.log",
+    completed: "amdvi.command.completion-store",
+    ownInterrupt: "amdvi.event.not-remapped",
+  } as const;
+  readonly recording = "the unit logs the event";
   readonly #unit: AmdviUnit;
   readonly #memory: Memory;
 

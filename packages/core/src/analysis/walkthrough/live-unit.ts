@@ -25,6 +25,10 @@ export interface SeenEntry {
 export interface LiveUnit {
   /** As Linux names it. */
   readonly name: string;
+  /** By which rule it does what it does. */
+  readonly rules: Readonly<Record<"remapped" | "posted" | "recorded" | "completed" | "ownInterrupt", RuleId>>;
+  /** That it keeps a fault for software, in a clause. */
+  readonly recording: string;
   /** The decision on a request, step by step. */
   decided(
     request: Request,

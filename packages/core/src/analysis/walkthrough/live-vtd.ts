@@ -29,6 +29,14 @@ const lasting = 0x8680_0000n;
 /** A VT-d unit of a machine that runs. */
 export class LiveVtd implements LiveUnit {
   readonly name = "dmar0";
+  readonly rules = {
+    remapped: "vtd.ir.remap",
+    posted: "vtd.post.atomic",
+    recorded: "vtd.fault.record",
+    completed: "vtd.qi.wait-status",
+    ownInterrupt: "vtd.fault.event-not-remapped",
+  } as const;
+  readonly recording = "the unit records the fault";
   readonly #unit: VtdUnit;
   readonly #memory: Memory;
   readonly #posts: boolean;

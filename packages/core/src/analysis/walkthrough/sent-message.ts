@@ -8,13 +8,32 @@ import {
   msiRemappableAddress,
   msiRemappableData,
 } from "../../spec/msi/message.ts";
+import { hex } from "../../spec/codec.ts";
 import { msixEntryBytes, msixTableEntry } from "../../spec/pci/msix.ts";
 import { looked } from "./decided.ts";
 import { entryOf } from "./messages.ts";
 import type { Touched } from "./step.ts";
+import type { Told } from "./told.ts";
 
-/** The message that a device sends, bit by bit, and the entry of its MSI-X table that it stands in. */
-export function sentMessage(
+/** A device sends a message; int32. @param device the one that sends it, where it is of a machine that runs. */
+export function sends(
+  source: string,
+  device: Device | undefined,
+  address: number,
+  data: number,
+  intel: boolean,
+): Told {
+  return {
+    stop: "device",
+    actor: source,
+    title: `${source} sends a message`,
+    detail: `${hex(address >>> 0)} ← ${hex(data >>> 0)}`,
+    touched: sentMessage(source, device, address, data, intel),
+  };
+}
+
+/** The message, bit by bit, and the entry of the device's MSI-X table that it stands in. */
+function sentMessage(
   name: string,
   device: Device | undefined,
   address: number,

@@ -1,4 +1,3 @@
-import { hex } from "../../spec/codec.ts";
 import { printRequester } from "../../spec/requester.ts";
 import { type RuleId, ruleOf } from "../../spec/rules.ts";
 import type { Stop, Touched, WalkStep } from "./step.ts";
@@ -26,17 +25,6 @@ export function stepOf(
 /** A vector as people say it: `vector f2h`. */
 export function vectorOf(vector: number): string {
   return `vector ${(vector & 0xff).toString(16).padStart(2, "0")}h`;
-}
-
-/** A device sends a message; int32. */
-export function sends(source: string, address: number, data: number, touched: readonly Touched[]): Told {
-  return {
-    stop: "device",
-    actor: source,
-    title: `${source} sends a message`,
-    detail: `${hex(address >>> 0)} ← ${hex(data >>> 0)}`,
-    touched,
-  };
 }
 
 /** Its write is told from DMA. @param requester 16 bits; -1 if unknown. */

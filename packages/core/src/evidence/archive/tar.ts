@@ -1,4 +1,4 @@
-import { type Chunks, joined } from "../input/chunks.ts";
+import { type Chunks, joined, printSize } from "../input/chunks.ts";
 import { decodeUtf8 } from "../input/decode-text.ts";
 import { InputError } from "../input-error.ts";
 import { type ArchiveFiles, type Kept, keptFiles } from "./archive-files.ts";
@@ -146,10 +146,6 @@ function plainPath(path: string): string {
 
 function textOf(data: Uint8Array): string {
   return decodeUtf8(data).replace(/\0.*$/s, "");
-}
-
-function printSize(bytes: number): string {
-  return bytes >= 2 ** 20 ? `${bytes / 2 ** 20} MiB` : `${bytes} bytes`;
 }
 
 /** Bytes that are asked for in other portions than they come. */

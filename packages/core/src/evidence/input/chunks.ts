@@ -73,6 +73,7 @@ function prepend(head: Uint8Array, iterator: AsyncIterator<Uint8Array>): Chunks 
   return { [Symbol.asyncIterator]: () => all };
 }
 
-function printSize(bytes: number): string {
+/** Whole MiB, or bytes where it is less than one. */
+export function printSize(bytes: number): string {
   return bytes >= 2 ** 20 ? `${Math.floor(bytes / 2 ** 20)} MiB` : `${bytes} bytes`;
 }

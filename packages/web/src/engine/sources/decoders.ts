@@ -5,6 +5,7 @@ import {
   type PageCodecs,
   expandZstd,
   expandZstdPage,
+  refusable,
 } from "@intremap/core";
 import { unzlibSync } from "fflate";
 import { Decompress, decompress } from "fzstd";
@@ -70,12 +71,4 @@ function adler32(bytes: Uint8Array): number {
     b += a;
   }
   return ((b % 65521) * 65536 + (a % 65521)) >>> 0;
-}
-
-function refusable(name: string, expand: () => Uint8Array): Uint8Array {
-  try {
-    return expand();
-  } catch (error) {
-    throw error instanceof InputError ? error : new InputError(`${name} data: damaged or cut off`);
-  }
 }

@@ -1,8 +1,7 @@
-import { audit } from "@intremap/core";
+import { audit, documentText } from "@intremap/core";
 import { keptHost } from "../kept-host.ts";
 import { keptMap } from "../map/kept-map.ts";
 import { withTransfers } from "../transfers.ts";
-import { documentText } from "../../parts/document-text.ts";
 
 /** What `map --json` or `audit --json` prints of the host that is open, in UTF-8. */
 export function hostDocument(command: "map" | "audit"): Uint8Array<ArrayBuffer> {

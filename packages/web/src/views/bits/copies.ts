@@ -4,8 +4,10 @@ import {
   decode,
   decodeDocument,
   decodeKind,
+  documentText,
   fieldsOf,
   hex,
+  jsonText,
   printRequester,
   table,
 } from "@intremap/core";
@@ -44,21 +46,16 @@ export function copyOf(form: CopyForm, subject: Subject, options: CopyOptions): 
   }
 }
 
-function plain(_key: string, value: unknown): unknown {
-  return typeof value === "bigint" ? hex(value) : value;
-}
-
 /** What `decode --json` prints; of a layout that is no kind, the same keys. */
 function jsonOf(subject: Subject, { names, context }: CopyOptions): string {
   const { kind, title, section, mode, violations, parts } = subject;
   if (kind !== null) {
     const decoded = decodeKind(kind, subject.text.split(" "), { names, ...context });
-    const body = { schema: "intremap/decode/1", ...decodeDocument(decoded, names) };
-    return JSON.stringify(body, plain, 2);
+    return documentText("decode", decodeDocument(decoded, names)).trimEnd();
   }
   const [{ layout, value }] = parts as [(typeof parts)[number]];
   const fields = Object.fromEntries(table(layout, value, names).map(({ name, value }) => [name, value]));
-  return JSON.stringify({ layout: layout.name, title, section, mode, names, fields, violations }, plain, 2);
+  return jsonText({ layout: layout.name, title, section, mode, names, fields, violations });
 }
 
 function rowOf({ kind, words, parts, text }: Subject, index: number): string | null {

@@ -1,5 +1,5 @@
 import type { HostSummary } from "../../engine/map/summary.ts";
-import { many } from "./words.ts";
+import { many } from "../../parts/words.ts";
 
 /** How much is used of what there is: tables, vectors, messages, machines. */
 export function BudgetsView({ budgets }: { readonly budgets: HostSummary["budgets"] }) {

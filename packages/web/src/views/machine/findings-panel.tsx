@@ -3,7 +3,7 @@ import type { HostSummary } from "../../engine/map/summary.ts";
 import { RuleNote } from "../../parts/rule-note.tsx";
 import { change, route } from "../../state/route.ts";
 import { Origins } from "./origins.tsx";
-import { many } from "./words.ts";
+import { many } from "../../parts/words.ts";
 
 /** Marks that differ in more than their colour. */
 const marks: Readonly<Record<Severity, string>> = { high: "▲", medium: "◆", low: "●", info: "○" };

@@ -3,6 +3,7 @@ import {
   type FollowedVcpu,
   type Following,
   type UnitDecision,
+  documentText,
   hex,
 } from "@intremap/core";
 import { Notice } from "../../parts/notice.tsx";
@@ -12,7 +13,6 @@ import { useTask } from "../../engine/use-task.ts";
 import { handed } from "../../state/handed.ts";
 import { hostEngine } from "../../state/host.ts";
 import { change, go, hrefOf, route } from "../../state/route.ts";
-import { documentText } from "../../parts/document-text.ts";
 import { FollowSteps } from "./follow-steps.tsx";
 import { Origins } from "./origins.tsx";
 

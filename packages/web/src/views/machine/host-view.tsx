@@ -10,7 +10,7 @@ import { FollowPanel } from "./follow-panel.tsx";
 import { MapView } from "./map-view.tsx";
 import { MissingView } from "./missing-view.tsx";
 import { TopologyView } from "./topology-view.tsx";
-import { many } from "./words.ts";
+import { many } from "../../parts/words.ts";
 
 const tabs = [
   { id: "interrupts", title: "Interrupts" },

@@ -13,7 +13,7 @@ import {
 import { hrefOf, route } from "../../state/route.ts";
 import { HostView } from "./host-view.tsx";
 import { OpenForm } from "./open-form.tsx";
-import { bytes } from "./words.ts";
+import { bytes } from "../../parts/words.ts";
 
 function sourceIn({ source, name, size, text }: Readonly<Record<string, string>>): SourceQuery | null {
   return source === undefined ? null : { source, name, size, text };

@@ -6,7 +6,7 @@ import { Notice } from "../../parts/notice.tsx";
 import { hostEngine } from "../../state/host.ts";
 import { change, route } from "../../state/route.ts";
 import { MapTable } from "./map-table.tsx";
-import { many } from "./words.ts";
+import { many } from "../../parts/words.ts";
 
 const allColumns = Object.keys(mapColumns) as MapColumnName[];
 

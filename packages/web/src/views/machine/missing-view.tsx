@@ -1,5 +1,5 @@
 import type { HostSummary } from "../../engine/map/summary.ts";
-import { many } from "./words.ts";
+import { many } from "../../parts/words.ts";
 
 interface MissingViewProps {
   readonly missing: HostSummary["missing"];

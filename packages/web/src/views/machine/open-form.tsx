@@ -4,26 +4,15 @@ import type { HostInput } from "../../engine/host-input.ts";
 import { CopyButton } from "../../parts/copy-button.tsx";
 import { Notice } from "../../parts/notice.tsx";
 import { given } from "../../state/given.ts";
-import { openHostInput, queryOf, sameSource } from "../../state/host.ts";
+import { openAndShow } from "../../state/host.ts";
 import { go, route } from "../../state/route.ts";
 import { chosenInput, droppedInput } from "./given-files.ts";
-import { bytes } from "./words.ts";
+import { bytes } from "../../parts/words.ts";
 
 /** Longer text is opened at once, and not put into the box. */
 const shownText = 200_000;
 /** What the engine takes as text, in characters. */
 const mostText = 64 * 2 ** 20;
-
-/** Opens what was given, and shows it under its own address; one that names it already keeps all else that it says. */
-export function openAndShow(input: HostInput): void {
-  void openHostInput(input);
-  const { source, name, size, text } = route.value.query;
-  if (sameSource({ source, name, size, text }, queryOf(input))) return;
-  const known = Object.entries(queryOf(input)).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
-  );
-  go("machine", Object.fromEntries(known));
-}
 
 const commands = `sudo sh -c 'cat /sys/kernel/debug/iommu/*/ir_translation_struct; cat /proc/interrupts; lspci -vvv; dmesg' > host.txt`;
 

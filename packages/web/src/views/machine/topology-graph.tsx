@@ -2,7 +2,7 @@ import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { columnKinds } from "../../engine/graph/column-kinds.ts";
 import type { PlacedGraph, PlacedNode } from "../../engine/graph/lay-out.ts";
 import { change, route } from "../../state/route.ts";
-import { many } from "./words.ts";
+import { many } from "../../parts/words.ts";
 
 interface TopologyGraphProps {
   readonly graph: PlacedGraph;

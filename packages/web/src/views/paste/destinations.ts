@@ -1,7 +1,7 @@
 import type { PastedValue } from "@intremap/core";
 import type { Recognised } from "../../engine/tasks/recognise.ts";
 import type { Pasted } from "../../state/paste.ts";
-import { openHostInput, queryOf } from "../../state/host.ts";
+import { openAndShow } from "../../state/host.ts";
 import { go, hrefOf } from "../../state/route.ts";
 import { openTrace } from "../../state/timeline.ts";
 
@@ -18,15 +18,11 @@ export function bitsHref({ kind, value }: Pick<PastedValue, "kind" | "value">): 
 }
 
 function openMachine(given: Pasted): void {
-  const input =
+  openAndShow(
     given.kind === "text"
       ? { name: "pasted text", text: given.text }
-      : { name: given.file.name, files: [{ path: given.file.name, file: given.file }] };
-  void openHostInput(input);
-  const known = Object.entries(queryOf(input)).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
+      : { name: given.file.name, files: [{ path: given.file.name, file: given.file }] },
   );
-  go("machine", Object.fromEntries(known));
 }
 
 function inBits(value: PastedValue): Destination {

@@ -1,7 +1,7 @@
 import type { Explanation, Finding } from "@intremap/core";
 import { CopyButton } from "../../parts/copy-button.tsx";
 import { RuleNote } from "../../parts/rule-note.tsx";
-import { many } from "./said.ts";
+import { many } from "../../parts/words.ts";
 
 /** Findings that differ in their line only. */
 interface Group {

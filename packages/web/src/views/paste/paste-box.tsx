@@ -2,7 +2,7 @@ import { textLimit } from "@intremap/core";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Notice } from "../../parts/notice.tsx";
 import type { Pasted } from "../../state/paste.ts";
-import { many } from "./said.ts";
+import { many } from "../../parts/words.ts";
 
 /** Typing has paused when nothing came for so long, in milliseconds. */
 const pause = 250;

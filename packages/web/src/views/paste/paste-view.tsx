@@ -12,7 +12,8 @@ import { examples } from "./examples.ts";
 import { FindingsList } from "./findings-list.tsx";
 import { FirmwareTable } from "./firmware-table.tsx";
 import { PasteBox } from "./paste-box.tsx";
-import { many, saidOf } from "./said.ts";
+import { many } from "../../parts/words.ts";
+import { saidOf } from "./said.ts";
 import { ValuesTable } from "./values-table.tsx";
 
 let files = 0;

@@ -1,10 +1,6 @@
 import type { DecodeKind } from "@intremap/core";
+import { many } from "../../parts/words.ts";
 import type { Recognised } from "../../engine/tasks/recognise.ts";
-
-/** `1 entry`, `12,000 entries`. */
-export function many(count: number, one: string, several: string = `${one}s`): string {
-  return `${count.toLocaleString("en")} ${count === 1 ? one : several}`;
-}
 
 const kindWords: Readonly<Record<DecodeKind, string>> = {
   irte: "a VT-d entry",

@@ -1,5 +1,5 @@
 import type { PastedValue } from "@intremap/core";
-import { many } from "./said.ts";
+import { many } from "../../parts/words.ts";
 import { bitsHref } from "./destinations.ts";
 
 interface ValuesTableProps {

@@ -1,4 +1,4 @@
-import type { Parameter } from "@intremap/core";
+import { type Parameter, documentText } from "@intremap/core";
 import { useMemo, useState } from "preact/hooks";
 import { useEngine, useTask } from "../../engine/use-task.ts";
 import type { ListedScenario } from "../../engine/tasks/list-scenario.ts";
@@ -7,7 +7,6 @@ import { Waiting } from "../../parts/waiting.tsx";
 import { hrefOf, route } from "../../state/route.ts";
 import { scenarioTitles } from "../../state/scenario-titles.ts";
 import { Leftovers, Outcomes } from "./outcomes.tsx";
-import { documentText } from "../../parts/document-text.ts";
 import { Refused } from "./refused.tsx";
 import { ScenarioForm, besidePrefix } from "./scenario-form.tsx";
 import { Stepper } from "./stepper.tsx";

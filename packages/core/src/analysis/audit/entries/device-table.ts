@@ -70,6 +70,22 @@ function unitsWithDevices({ amdviUnits }: AuditedHost, look: Look): readonly Amd
   return amdviUnits.filter(({ devices }) => devices !== undefined);
 }
 
+/** The host's functions behind a unit whose device table is known, each with that unit and table. */
+function* devicesInTables(
+  host: AuditedHost,
+  look: Look,
+): Generator<{
+  readonly device: DeviceOf;
+  readonly unit: AmdviUnitState;
+  readonly table: NonNullable<AmdviUnitState["devices"]>;
+}> {
+  const units = unitsWithDevices(host, look);
+  for (const device of host.state.devices) {
+    const unit = host.links.unitOf(device);
+    if (unit?.vendor === "amd" && units.includes(unit)) yield { device, unit, table: unit.devices! };
+  }
+}
+
 export const deviceTableEntries = check({
   rule: "amdvi.ir.map-invalid",
   also: ["amdvi.ir.intctl-pass", "amdvi.ir.intctl-abort", "amdvi.dte.inttablen", "amdvi.dte.intctl-reserved"],
@@ -79,21 +95,17 @@ export const deviceTableEntries = check({
   why: "A device whose messages pass unchanged can write any interrupt; one whose messages are aborted has none.",
   fix: "Unbind and bind the driver of the device; then find out who writes the device table besides the kernel.",
   find(host, look) {
-    const units = unitsWithDevices(host, look);
-    for (const device of host.state.devices) {
-      const unit = host.links.unitOf(device);
-      if (!sendsMessages(device)) continue;
-      if (unit?.vendor !== "amd" || !units.includes(unit) || device.requester === unit.requester?.value)
-        continue;
+    for (const { device, unit, table } of devicesInTables(host, look)) {
+      if (!sendsMessages(device) || device.requester === unit.requester?.value) continue;
       if (host.links.remappingOn(unit)?.value === false) continue;
       look.at();
-      const value = unit.devices!.value.get(device.requester) ?? 0n;
+      const value = table.value.get(device.requester) ?? 0n;
       const verdict = verdictOf(value, printFunction(device));
       if (verdict === undefined) continue;
       look.add({
         ...verdict,
         subject: deviceSubject(device),
-        evidence: [shows(unit.devices!, `its device table entry is ${printDte(value)}`)],
+        evidence: [shows(table, `its device table entry is ${printDte(value)}`)],
       });
     }
   },
@@ -119,11 +131,8 @@ export const passedTypes = check({
   why: "The device, or whoever controls it, can reset processors or interrupt them past every mask.",
   fix: "Do not hand this function out; the IVRS asks for it, so only other firmware changes it.",
   find(host, look) {
-    const units = unitsWithDevices(host, look);
-    for (const device of host.state.devices) {
-      const unit = host.links.unitOf(device);
-      if (unit?.vendor !== "amd" || !units.includes(unit)) continue;
-      const value = unit.devices!.value.get(device.requester);
+    for (const { device, table } of devicesInTables(host, look)) {
+      const value = table.value.get(device.requester);
       if (value === undefined) continue;
       look.at();
       const fields = decode(dte, value);
@@ -133,7 +142,7 @@ export const passedTypes = check({
       look.add({
         subject: deviceSubject(device),
         title: `${printFunction(device)} may send ${open.join(" and ")}.`,
-        evidence: [shows(unit.devices!, `its device table entry is ${printDte(value)}`)],
+        evidence: [shows(table, `its device table entry is ${printDte(value)}`)],
       });
     }
   },

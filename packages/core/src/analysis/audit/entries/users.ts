@@ -1,4 +1,5 @@
 import type { PciDevice } from "../../../evidence/host/device.ts";
+import { southBridgeIoapic } from "../../../spec/amdvi/request.ts";
 import { printRequester } from "../../../spec/requester.ts";
 import { busesBehind } from "../../host/bridges.ts";
 import type { HostEntry } from "../../host/entry.ts";
@@ -163,9 +164,6 @@ export const absentSources = check({
   },
 });
 
-/** Where Linux expects the south bridge's IOAPIC of AMD, whatever the IVRS says. */
-const southBridge = 0x00a0;
-
 /** Whether nothing on the host can send through an entry; undefined where that cannot be told. */
 export function isAbsent(host: AuditedHost, entry: HostEntry): boolean | undefined {
   const { links, state } = host;
@@ -173,7 +171,7 @@ export function isAbsent(host: AuditedHost, entry: HostEntry): boolean | undefin
   if (entry.source?.svt === 3) return undefined;
   const segment = links.segmentOf(entry.unit);
   if (segment === undefined) return undefined;
-  if (links.platformSourceBehind(entry) !== undefined || entry.requester === southBridge) return false;
+  if (links.platformSourceBehind(entry) !== undefined || entry.requester === southBridgeIoapic) return false;
   const { firmware } = state;
   const ids = state.devices.filter((device) => device.segment === segment).flatMap(ownIds);
   if (ids.some((id) => links.admits(entry, id) === true)) return false;

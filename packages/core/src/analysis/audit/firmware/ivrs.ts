@@ -1,4 +1,5 @@
 import { type IvhdBlock, type IvhdEntry, effectiveUnits } from "../../../evidence/ivrs.ts";
+import { southBridgeIoapic as southBridge } from "../../../spec/amdvi/request.ts";
 import { hex } from "../../../spec/codec.ts";
 import { printRequester } from "../../../spec/requester.ts";
 import { check } from "../check.ts";
@@ -7,7 +8,6 @@ import { shows } from "../look.ts";
 
 const noIvrs = "an IVRS table";
 const subject = { kind: "firmware", name: "IVRS" } as const;
-const southBridge = 0x00a0;
 const varieties: Readonly<Record<number, string>> = { 1: "IOAPIC", 2: "HPET" };
 
 interface Special {

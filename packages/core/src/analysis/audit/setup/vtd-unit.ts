@@ -5,16 +5,17 @@ import { faultStatus, globalCommand, globalStatus } from "../../../spec/vtd/regi
 import { type Evidence, check } from "../check.ts";
 import { type Look, shows } from "../look.ts";
 
-/** What a unit has turned on: GSTS, or what the kernel last wrote to GCMD. */
-function statusOf(unit: VtdUnitState):
-  | {
-      readonly ire: boolean;
-      readonly cfi: boolean;
-      readonly te: boolean;
-      readonly fact: Fact<unknown>;
-      readonly text: string;
-    }
-  | undefined {
+/** What a unit has turned on, and what says so. */
+interface UnitStatus {
+  readonly ire: boolean;
+  readonly cfi: boolean;
+  readonly te: boolean;
+  readonly fact: Fact<unknown>;
+  readonly text: string;
+}
+
+/** GSTS, or what the kernel last wrote to GCMD. */
+function statusOf(unit: VtdUnitState): UnitStatus | undefined {
   const status = unit.registers.get("GSTS");
   if (status !== undefined) {
     const { ires, cfis, tes } = decode(globalStatus, status.value);
@@ -27,6 +28,24 @@ function statusOf(unit: VtdUnitState):
   return { ire: ire === 1, cfi: cfi === 1, te: te === 1, fact: unit.command, text };
 }
 
+/** Units that remap interrupts, each with what it has turned on. */
+function* remappingUnits(
+  units: readonly VtdUnitState[],
+  look: Look,
+): Generator<{ readonly unit: VtdUnitState; readonly status: UnitStatus }> {
+  if (units.length === 0) look.lacks("remapping units");
+  for (const unit of units) {
+    const status = statusOf(unit);
+    if (status === undefined) {
+      look.lacks(`GSTS of ${unit.name}`);
+      continue;
+    }
+    if (!status.ire) continue;
+    look.at();
+    yield { unit, status };
+  }
+}
+
 export const compatibilityOpen = check({
   rule: "vtd.check.cfi",
   severity: "high",
@@ -35,15 +54,7 @@ export const compatibilityOpen = check({
   why: "Any function can write any interrupt: a message in compatibility format passes without looking at the table.",
   fix: "Clear CFI before remapping is enabled; Linux does, so find out who set it.",
   find({ vtdUnits, links }, look) {
-    if (vtdUnits.length === 0) return look.lacks("remapping units");
-    for (const unit of vtdUnits) {
-      const status = statusOf(unit);
-      if (status === undefined) {
-        look.lacks(`GSTS of ${unit.name}`);
-        continue;
-      }
-      if (!status.ire) continue;
-      look.at();
+    for (const { unit, status } of remappingUnits(vtdUnits, look)) {
       if (!status.cfi) continue;
       const extended = links.extendedMode(unit);
       const shut = extended?.value === true;
@@ -70,15 +81,7 @@ export const translationOff = check({
   why: "Interrupts are remapped, and yet a device's DMA reaches the table by which they are.",
   fix: "Boot with intel_iommu=on.",
   find({ vtdUnits }, look) {
-    if (vtdUnits.length === 0) return look.lacks("remapping units");
-    for (const unit of vtdUnits) {
-      const status = statusOf(unit);
-      if (status === undefined) {
-        look.lacks(`GSTS of ${unit.name}`);
-        continue;
-      }
-      if (!status.ire) continue;
-      look.at();
+    for (const { unit, status } of remappingUnits(vtdUnits, look)) {
       if (status.te) continue;
       look.add({
         subject: { kind: "unit", name: unit.name },
