@@ -157,6 +157,7 @@ export * from "./analysis/decode.ts";
 export * from "./analysis/decode-table.ts";
 export { documentText, jsonText } from "./analysis/document-text.ts";
 export * from "./analysis/explain.ts";
+export * from "./analysis/finding-groups.ts";
 export type { PastedValue } from "./analysis/pasted-values.ts";
 export { type PastedTable, type Recognition, recognise, recogniseTable } from "./analysis/recognise.ts";
 export { HostLinks } from "./analysis/host/links.ts";

@@ -1,4 +1,13 @@
-import { type Explanation, type Finding, InputError, decodeText, explainText } from "@intremap/core";
+import {
+  type Explanation,
+  type FindingGroup,
+  InputError,
+  decodeText,
+  explainText,
+  groupFindings,
+  printPlaces,
+  printReason,
+} from "@intremap/core";
 import { readBytes } from "../input.ts";
 import { type Io, exitStatus } from "../io.ts";
 import { type Paint, paintFor, wrap, writeJson } from "../output.ts";
@@ -34,27 +43,8 @@ async function textOf(args: readonly string[], io: Io): Promise<string> {
   return args.join(args.some((arg) => /\s/.test(arg)) ? "\n" : " ");
 }
 
-/** Findings that differ in their line only. */
-interface Group {
-  readonly finding: Finding;
-  readonly lines: number[];
-}
-
-function groupsOf(findings: readonly Finding[]): Group[] {
-  const groups = new Map<string, Group>();
-  for (const finding of findings) {
-    const key = `${finding.rule}\0${finding.what}`;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { finding, lines: [finding.line] });
-    else group.lines.push(finding.line);
-  }
-  return [...groups.values()];
-}
-
-const shownLines = 8;
-
 function report({ findings, remarks, omitted }: Explanation, paint: Paint): string {
-  const parts = groupsOf(findings).map((group) => printGroup(group, paint));
+  const parts = groupFindings(findings).map((group) => printGroup(group, paint));
   if (remarks.length > 0) {
     parts.push(remarks.map(({ line, what }) => `${paint("dim", `line ${line}:`)} ${what}\n`).join(""));
   }
@@ -63,16 +53,13 @@ function report({ findings, remarks, omitted }: Explanation, paint: Paint): stri
   return parts.join("\n");
 }
 
-function printGroup({ finding, lines }: Group, paint: Paint): string {
-  const { reason, name, rule, section, what, causes, next } = finding;
-  const code = reason === null ? "" : `${reason.toString(16).padStart(2, "0").toUpperCase()}h `;
-  const shown = lines.slice(0, shownLines).join(", ");
-  const more = lines.length > shownLines ? ` and ${lines.length - shownLines} more` : "";
+function printGroup(group: FindingGroup, paint: Paint): string {
+  const { name, rule, section, what, causes, next } = group.finding;
   const out = [
-    `${paint("red", `${code}${name}`)}\n`,
+    `${paint("red", `${printReason(group)}${name}`)}\n`,
     `  ${wrap(what, "  ")}\n`,
     `  rule     ${rule}, ${section}\n`,
-    `  seen     ${lines.length === 1 ? "line" : `${lines.length} times, lines`} ${shown}${more}\n`,
+    `  seen     ${printPlaces(group)}\n`,
   ];
   for (const [i, cause] of causes.entries())
     out.push(`  ${i === 0 ? "causes   " : "         "}- ${wrap(cause, " ".repeat(13))}\n`);

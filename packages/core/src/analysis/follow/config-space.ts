@@ -1,11 +1,9 @@
 import type { PciDevice } from "../../evidence/host/device.ts";
 import { dword } from "../../evidence/kernel/words.ts";
+import { capabilitiesIn } from "../../evidence/text/pci-config.ts";
 import * as commandStatus from "../../spec/accessors/pci-command-status.ts";
 import * as msiControl from "../../spec/accessors/msi-control.ts";
 import { capabilityIds, configOffset, firstCapability } from "../../spec/pci/config-header.ts";
-
-/** Capabilities are dwords of 192 bytes. */
-const mostCapabilities = 48;
 
 /** Port types of a PCI Express capability (PCIe 5.0 §7.5.3.2) that change requester ids. */
 export const portTypes = { pcieToPci: 7, pciToPcie: 8 } as const;
@@ -14,14 +12,8 @@ export const portTypes = { pcieToPci: 7, pciToPcie: 8 } as const;
 export function capabilityAt({ config }: PciDevice, id: number): number | null | undefined {
   const bytes = config?.value;
   if (bytes === undefined || bytes.length < firstCapability) return undefined;
-  if (commandStatus.caplist(dword(bytes, configOffset.commandStatus)) === 0) return null;
-  let at = bytes[configOffset.capabilities]! & ~3;
-  for (let count = 0; count < mostCapabilities && at >= firstCapability; count++) {
-    if (at + 4 > bytes.length) return undefined;
-    if (bytes[at] === id) return at;
-    at = bytes[at + 1]! & ~3;
-  }
-  return null;
+  const { list, complete } = capabilitiesIn(bytes);
+  return list.find((at) => bytes[at] === id) ?? (complete ? null : undefined);
 }
 
 /** The port type of a PCI Express function; null for a function of conventional PCI. */

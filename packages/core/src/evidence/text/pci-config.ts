@@ -37,16 +37,8 @@ export function readPciConfig(bytes: Uint8Array): PciConfig | undefined {
   if (dword(configOffset.commandStatus) === 0xffff_ffffn) return undefined;
   const id = decode(pciId, dword(configOffset.id));
   const found: { msi?: MsiState; msix?: MsixState } = {};
-  const seen = new Set<number>();
-  let complete = true;
-  const listed = decode(pciCommandStatus, dword(configOffset.commandStatus)).caplist === 1;
-  for (let at = listed ? bytes[configOffset.capabilities]! & ~3 : 0; at !== 0;) {
-    if (at < firstCapability || seen.has(at)) break;
-    if (at + 4 > Math.min(bytes.length, legacyBytes)) {
-      complete = false;
-      break;
-    }
-    seen.add(at);
+  let { list, complete } = capabilitiesIn(bytes);
+  for (const at of list) {
     if (bytes[at] === capabilityIds.msi) {
       const msi = readMsi(bytes, at);
       if (msi === undefined) complete = false;
@@ -56,7 +48,6 @@ export function readPciConfig(bytes: Uint8Array): PciConfig | undefined {
       if (msix === undefined) complete = false;
       else found.msix ??= msix;
     }
-    at = bytes[at + 1]! & ~3;
   }
   return {
     vendorId: Number(id.vendor),
@@ -65,6 +56,26 @@ export function readPciConfig(bytes: Uint8Array): PciConfig | undefined {
     ...found,
     complete,
   };
+}
+
+/**
+ * Where the capabilities of a function stand, in the order of its list; `complete`: the bytes hold all of it.
+ * @param bytes its configuration space, at least the header.
+ */
+export function capabilitiesIn(bytes: Uint8Array): {
+  readonly list: readonly number[];
+  readonly complete: boolean;
+} {
+  const list = new Set<number>();
+  const status = littleEndian(bytes.subarray(configOffset.commandStatus, configOffset.commandStatus + 4));
+  const listed = decode(pciCommandStatus, status).caplist === 1;
+  for (let at = listed ? bytes[configOffset.capabilities]! & ~3 : 0; at >= firstCapability;) {
+    if (list.has(at)) break;
+    if (at + 4 > Math.min(bytes.length, legacyBytes)) return { list: [...list], complete: false };
+    list.add(at);
+    at = bytes[at + 1]! & ~3;
+  }
+  return { list: [...list], complete: true };
 }
 
 function readMsi(bytes: Uint8Array, at: number): MsiState | undefined {

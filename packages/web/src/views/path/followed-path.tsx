@@ -7,6 +7,7 @@ import { handed } from "../../state/handed.ts";
 import { hrefOf } from "../../state/route.ts";
 import { Refused } from "./refused.tsx";
 import { Stepper } from "./stepper.tsx";
+import { untimed } from "./telling.ts";
 
 /** An interrupt of a host, as the view Machine followed it. */
 export function FollowedPath({ subject }: { readonly subject: string }) {
@@ -38,23 +39,7 @@ function Followed({ subject, source, interrupt }: FollowedProps) {
     `${source} ${subject} ${interrupt.title} ${attempt}`,
   );
   const result = task.state === "done" ? task.result : null;
-  const tellings = useMemo(
-    () =>
-      result === null
-        ? []
-        : [
-            {
-              name: "",
-              title: interrupt.title,
-              steps: result,
-              episodes: [],
-              leftOut: 0,
-              timed: false,
-              timeline: null,
-            },
-          ],
-    [result],
-  );
+  const tellings = useMemo(() => (result === null ? [] : [untimed(interrupt.title, result)]), [result]);
   if (task.state === "failed") {
     return <Refused what="This interrupt" message={task.message} again={() => setAttempt(attempt + 1)} />;
   }

@@ -4,6 +4,7 @@ import { Waiting } from "../../parts/waiting.tsx";
 import { hrefOf, route } from "../../state/route.ts";
 import { Refused } from "./refused.tsx";
 import { Stepper } from "./stepper.tsx";
+import { untimed } from "./telling.ts";
 
 /** Not part of the question: where one is in its answer. */
 const own: ReadonlySet<string> = new Set(["step", "speed", "at", "request"]);
@@ -15,23 +16,7 @@ export function RacePath() {
   const [attempt, setAttempt] = useState(0);
   const walked = useTask(engine, "walkRace", question, `${JSON.stringify(question)}${attempt}`);
   const result = walked.state === "done" ? walked.result : null;
-  const tellings = useMemo(
-    () =>
-      result === null
-        ? []
-        : [
-            {
-              name: "",
-              title: result.title,
-              steps: result.steps,
-              episodes: [],
-              leftOut: 0,
-              timed: false,
-              timeline: null,
-            },
-          ],
-    [result],
-  );
+  const tellings = useMemo(() => (result === null ? [] : [untimed(result.title, result.steps)]), [result]);
   if (walked.state === "failed") {
     return (
       <Refused what="This counterexample" message={walked.message} again={() => setAttempt(attempt + 1)} />

@@ -8,6 +8,7 @@ import { readSubject } from "../bits/subject.ts";
 import { type Prepared, prepare } from "../bits/trial-of.ts";
 import { Refused } from "./refused.tsx";
 import { Stepper } from "./stepper.tsx";
+import { untimed } from "./telling.ts";
 
 type Query = Readonly<Record<string, string>>;
 
@@ -64,23 +65,7 @@ export function RequestPath({ kind }: { readonly kind: (typeof kinds)[number] })
   const [attempt, setAttempt] = useState(0);
   const task = useTask(engine, "tryRequest", "trial" in ready ? ready.trial : null, `${key}${attempt}`);
   const result = task.state === "done" ? task.result : null;
-  const tellings = useMemo(
-    () =>
-      result === null
-        ? []
-        : [
-            {
-              name: "",
-              title: "",
-              steps: result.steps,
-              episodes: [],
-              leftOut: 0,
-              timed: false,
-              timeline: null,
-            },
-          ],
-    [result],
-  );
+  const tellings = useMemo(() => (result === null ? [] : [untimed("", result.steps)]), [result]);
   if ("wrong" in ready) {
     return (
       <Refused

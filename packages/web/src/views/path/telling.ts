@@ -82,3 +82,8 @@ export function rowAt({ tellings, rows }: Walk, at: number): number {
   const after = rows.findIndex((row) => (leadStep(tellings, row)?.at ?? 0) > at);
   return after < 0 ? rows.length - 1 : Math.max(0, after - 1);
 }
+
+/** Of steps that are not a machine's run: one after the other, at no moment. */
+export function untimed(title: string, steps: readonly WalkStep[]): Telling {
+  return { name: "", title, steps, episodes: [], leftOut: 0, timed: false, timeline: null };
+}

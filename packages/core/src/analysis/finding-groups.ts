@@ -1,0 +1,33 @@
+import type { Finding } from "./finding.ts";
+
+/** Findings that differ in their line only. */
+export interface FindingGroup {
+  readonly finding: Finding;
+  readonly lines: readonly number[];
+}
+
+/** In the order of the first of each. */
+export function groupFindings(findings: readonly Finding[]): FindingGroup[] {
+  const groups = new Map<string, { readonly finding: Finding; readonly lines: number[] }>();
+  for (const finding of findings) {
+    const key = `${finding.rule}\0${finding.what}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { finding, lines: [finding.line] });
+    else group.lines.push(finding.line);
+  }
+  return [...groups.values()];
+}
+
+const printedLines = 8;
+
+/** Where a group was seen: `line 3`, `12 times, lines 1, 2 and 10 more`. */
+export function printPlaces({ lines }: FindingGroup): string {
+  const first = lines.slice(0, printedLines).join(", ");
+  const more = lines.length > printedLines ? ` and ${lines.length - printedLines} more` : "";
+  return `${lines.length === 1 ? "line" : `${lines.length} times, lines`} ${first}${more}`;
+}
+
+/** A reason before a finding's name: `26h `; empty where there is none. */
+export function printReason({ finding: { reason } }: FindingGroup): string {
+  return reason === null ? "" : `${reason.toString(16).padStart(2, "0").toUpperCase()}h `;
+}
