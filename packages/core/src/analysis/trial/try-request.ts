@@ -53,7 +53,7 @@ export function tryRequest(trial: Trial): TrialResult {
   const seen = watch.seen ? { index: watch.index, cached: watch.cached, words: watch.words } : undefined;
   const posted = watch.posted === null ? null : stage.posting(watch.posted);
   const told: Told[] = [
-    sends(source, undefined, address, trial.data, vendor === "intel"),
+    sends(source, undefined, address, trial.data, vendor),
     routes(source, requester),
     ...stage.live.decided(request, seen, ending, result),
     ...(posted?.told ?? []),

@@ -27,8 +27,8 @@ export interface KnownVcpu {
 /** Who takes part in a machine's interrupts, by what events name them with. */
 export class Bystanders {
   readonly vcpus = new Map<number, KnownVcpu>();
+  readonly structures: Structures;
   readonly #machine: Machine;
-  readonly #structures: Structures;
   readonly #byAddress = new Map<number, KnownVcpu>();
   readonly #devices = new Map<number, Device>();
   /** Requests posted to descriptors of no vCPU, by address and vector. */
@@ -38,7 +38,7 @@ export class Bystanders {
 
   constructor(machine: Machine, structures: Structures) {
     this.#machine = machine;
-    this.#structures = structures;
+    this.structures = structures;
     for (const device of machine.devices.values()) this.#devices.set(device.fn.requester, device);
   }
 
@@ -74,7 +74,7 @@ export class Bystanders {
       if (all[slot] === vcpu) continue;
       this.vcpus.delete(slot);
       this.#byAddress.delete(address);
-      this.#structures.forget(address);
+      this.structures.forget(address);
     }
     for (const vcpu of all) if (vcpu != null && !this.vcpus.has(vcpu.slot)) this.#meet(vcpu);
   }
@@ -88,7 +88,7 @@ export class Bystanders {
     const known = { name, vcpu, address, requests: new Float64Array(vectors) };
     this.vcpus.set(slot, known);
     this.#byAddress.set(address, known);
-    if (intel) this.#structures.watch(descriptorOf(name, address), false);
+    if (intel) this.structures.watch(descriptorOf(name, address), false);
     else this.#watchEntry(vcpu, name);
   }
 
@@ -96,7 +96,7 @@ export class Bystanders {
   #watchEntry(vcpu: Vcpu, name: string): void {
     const { kernel } = this.#machine;
     const table = avicProtocol(kernel).slab + kernel.kvm!.vms.indexOf(vcpu.vm) * pageBytes;
-    this.#structures.watch(
+    this.structures.watch(
       {
         what: `AVIC's entry for ${name}`,
         stop: "descriptor",
@@ -117,12 +117,12 @@ export class Bystanders {
 
   /** Starts to watch a descriptor that is not a vCPU's. */
   descriptorAt(address: number): Structure {
-    const known = this.#structures.at(address);
+    const known = this.structures.at(address);
     if (known !== undefined) return known;
     const descriptors = this.#machine.kernel.postedMsi?.descriptors ?? [];
     const cpu = descriptors.findIndex((one) => one.address === address);
     const structure = descriptorOf(cpu < 0 ? `nobody, at ${hex(address)}` : `cpu ${cpu}`, address);
-    this.#structures.watch(structure, false);
+    this.structures.watch(structure, false);
     return structure;
   }
 

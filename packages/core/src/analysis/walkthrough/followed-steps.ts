@@ -32,7 +32,7 @@ export function pathSteps(path: Path): WalkStep[] {
   const address = Number(BigInt.asIntN(32, request.address));
   const source = path.requesterKnown ? requester : `${requester}, as far as it is known`;
   const told: Told[] = [
-    sends(requester, undefined, address, request.data, vendor === "intel"),
+    sends(requester, undefined, address, request.data, vendor),
     { ...routes(requester, -1), detail: `requester ${source}` },
     ...decision(
       path,

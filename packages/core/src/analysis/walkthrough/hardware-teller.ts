@@ -1,6 +1,5 @@
 import { Outcome } from "../../hardware/delivery.ts";
 import { type EventKind, eventKinds } from "../../hardware/event.ts";
-import * as pid from "../../spec/accessors/posted-descriptor.ts";
 import { hex } from "../../spec/codec.ts";
 import { printRequester } from "../../spec/requester.ts";
 import type { RuleId } from "../../spec/rules.ts";
@@ -8,19 +7,16 @@ import type { Ending } from "../decision.ts";
 import { MessageComposer } from "../message-composer.ts";
 import { sentBy } from "../path-parts.ts";
 import { LiveAmdvi } from "./live-amdvi.ts";
-import type { LiveUnit, Request, SeenEntry } from "./live-unit.ts";
+import type { Invalidation, LiveUnit, Posting, Request, SeenEntry } from "./live-unit.ts";
 import { LiveVtd } from "./live-vtd.ts";
 import { ProcessorTeller } from "./processor-teller.ts";
 import { sends } from "./sent-message.ts";
 import type { Structure } from "./structures.ts";
-import { postsToDescriptor, postsToPage, routes } from "./told.ts";
+import { routes } from "./told.ts";
 import type { Walker } from "./walker.ts";
 
 /** Steps of one request at the most: the device's, the bus's, the unit's and what comes of it. */
 const stepsOfRequest = 14;
-
-/** What a write of a register is held against. */
-const writeRules: Readonly<Record<string, RuleId>> = { GCMD: "vtd.gcmd.one-bit", IRTA: "vtd.irta.latched" };
 
 const nobody: Request = { requester: -1, address: 0, data: 0, source: "" };
 
@@ -38,7 +34,6 @@ const watchedEntries = 256;
 export class HardwareTeller {
   readonly #walker: Walker;
   readonly #unit: LiveUnit;
-  readonly #intel: boolean;
   readonly #processors: ProcessorTeller;
   readonly #composer = new MessageComposer();
   #requests = 0;
@@ -54,7 +49,6 @@ export class HardwareTeller {
     const { machine } = walker;
     const { vtd, amdvi, memory } = machine.hardware;
     this.#walker = walker;
-    this.#intel = vtd !== undefined;
     this.#unit = vtd !== undefined ? new LiveVtd(vtd, memory) : new LiveAmdvi(amdvi!, memory);
     this.#processors = new ProcessorTeller(walker);
   }
@@ -79,11 +73,16 @@ export class HardwareTeller {
         this.#composer.deliver(a, b, c, d, e, f);
         return this.#leaves(Outcome.remapped, { outcome: "remapped", rule: this.#unit.rules.remapped });
       case eventKinds.posted:
-        return this.#posted(a, b, c, d === 1, e === 1);
+        return this.#posted({
+          address: (b >>> 0) * 2 ** 32 + (a >>> 0),
+          vector: c,
+          notified: d === 1,
+          urgent: e === 1,
+        });
       case eventKinds.register:
         return this.#register(a, b, c);
       case eventKinds.invalidated:
-        return this.#invalidated(a, b, c, d === 1);
+        return this.#invalidated({ first: a, count: b, device: c, deviceEntry: d === 1 });
       case eventKinds.completed:
         return this.#completed(a, b, c);
       case eventKinds.event:
@@ -115,7 +114,7 @@ export class HardwareTeller {
       return;
     }
     const device = bystanders.device(requester);
-    walker.tell(sends(source, device, address, data, this.#intel), this.#requests);
+    walker.tell(sends(source, device, address, data, this.#unit.vendor), this.#requests);
     walker.tell(routes(source, requester), this.#requests);
   }
 
@@ -184,7 +183,7 @@ export class HardwareTeller {
           actor: this.#unit.name,
           title: told ? this.#unit.recording : "the fault is not recorded",
           detail: [
-            this.#intel ? `reason ${reason.toString(16)}h` : "",
+            this.#unit.reason(reason),
             requester < 0 ? "" : `requester ${printRequester(requester & 0xffff)}`,
           ]
             .filter((part) => part !== "")
@@ -216,56 +215,31 @@ export class HardwareTeller {
     );
   }
 
-  #posted(low: number, high: number, vector: number, notified: boolean, urgent: boolean): void {
+  #posted(posting: Posting): void {
     const walker = this.#walker;
+    const { bystanders } = walker;
     this.#decided({ outcome: "posted", rule: this.#unit.rules.posted }, "posted");
-    const address = (high >>> 0) * 2 ** 32 + (low >>> 0);
-    const owner = walker.bystanders.owner(address);
-    walker.bystanders.requestsAt(address)[vector] = walker.inFlight;
+    bystanders.requestsAt(posting.address)[posting.vector] = walker.inFlight;
     if (!this.#untold) {
-      if (this.#intel) {
-        // The unit has set the bit in PIR, and sets ON when it has told of it.
-        const structure = walker.bystanders.descriptorAt(address);
-        const touched = walker.structures.changing(address, (words) => {
-          if (notified) words[pid.ON_WORD]! |= pid.ON_MASK;
-        });
-        const where = { owner: structure.actor, vector, notified };
-        walker.tell(postsToDescriptor(where, urgent, touched), walker.inFlight);
-      } else {
-        const where = { owner: owner?.name ?? hex(address), vector, notified };
-        for (const told of postsToPage(where, urgent)) walker.tell(told, walker.inFlight);
-      }
+      for (const told of this.#unit.posted(posting, bystanders)) walker.tell(told, walker.inFlight);
     }
-    if (!notified) walker.inFlight = 0;
+    if (!posting.notified) walker.inFlight = 0;
   }
 
   #register(offset: number, low: number, high: number): void {
     const walker = this.#walker;
     walker.look();
-    const { name, touched } = this.#unit.register(offset, low, high);
+    const { name, touched, rule } = this.#unit.register(offset, low, high);
     const by = walker.caller() ?? "software";
     const title = `${by} writes ${name} of ${this.#unit.name}`;
-    walker.software("unit", this.#unit.name, title, { touched, rule: writeRules[name] ?? null });
+    walker.software("unit", this.#unit.name, title, { touched, rule });
   }
 
-  #invalidated(first: number, count: number, device: number, deviceEntry: boolean): void {
+  #invalidated(invalidation: Invalidation): void {
     const walker = this.#walker;
-    const { list } = walker;
-    if (list.has(1)) this.#watch(this.#unit.invalidated(first, count, device, deviceEntry), true);
+    if (walker.list.has(1)) this.#watch(this.#unit.invalidated(invalidation), true);
     walker.look();
-    const what =
-      device > 0 || (!this.#intel && device >= 0)
-        ? `the ${deviceEntry ? "device table entry" : "interrupt table"} of ${printRequester(device)}`
-        : first < 0
-          ? "every entry"
-          : count === 1
-            ? `entry ${first}`
-            : `entries ${first} to ${first + count - 1}`;
-    const rule = this.#intel
-      ? "vtd.iec.invalidate"
-      : deviceEntry
-        ? "amdvi.cache.device-table"
-        : "amdvi.cache.interrupt-table";
+    const { what, rule } = this.#unit.forgets(invalidation);
     walker.software("unit", this.#unit.name, `the unit forgets ${what}`, { rule });
   }
 

@@ -5,7 +5,7 @@ import * as amdData from "../../spec/accessors/msi-amd-data.ts";
 import { IntCtl, dte, dteBytes } from "../../spec/amdvi/dte.ts";
 import { irteBytes } from "../../spec/amdvi/irte.ts";
 import { control, deviceTableBase, registers } from "../../spec/amdvi/registers.ts";
-import { decode, fromWords, toWords } from "../../spec/codec.ts";
+import { decode, fromWords, hex, toWords } from "../../spec/codec.ts";
 import type { Register } from "../../spec/register.ts";
 import { printRequester } from "../../spec/requester.ts";
 import type { RuleId } from "../../spec/rules.ts";
@@ -13,17 +13,20 @@ import type { AmdviDecisionFacts } from "../decision-amdvi.ts";
 import type { Ending } from "../decision.ts";
 import { amdviDecision } from "../path-amdvi.ts";
 import { amdviEntryLayout, amdviLook } from "./amdvi-look.ts";
+import type { Bystanders } from "./bystanders.ts";
 import { type DecidedStep, reachedSteps } from "./decided.ts";
 import { writtenRegister } from "./live-register.ts";
-import type { LiveUnit, Request, SeenEntry } from "./live-unit.ts";
+import type { Invalidation, LiveUnit, Posting, RegisterWrite, Request, SeenEntry } from "./live-unit.ts";
 import type { Touched } from "./step.ts";
 import type { Structure } from "./structures.ts";
+import { type Told, postsToPage } from "./told.ts";
 
 /** Entries of a device's table that are looked at when the whole table is invalidated. */
 const lookedAt = 512;
 
 /** An AMD-Vi unit of a machine that runs. */
 export class LiveAmdvi implements LiveUnit {
+  readonly vendor = "amd";
   readonly name = "ivhd0";
   readonly rules = {
     remapped: "amdvi.ir.remap",
@@ -104,13 +107,14 @@ export class LiveAmdvi implements LiveUnit {
     return this.#unit.fault!.rule;
   }
 
-  register(
-    offset: number,
-    low: number,
-    high: number,
-  ): { readonly name: string; readonly touched: Touched[] } {
+  posted({ address, vector, notified, urgent }: Posting, bystanders: Bystanders): Told[] {
+    const owner = bystanders.owner(address)?.name ?? hex(address);
+    return postsToPage({ owner, vector, notified }, urgent);
+  }
+
+  register(offset: number, low: number, high: number): RegisterWrite {
     const found = Object.entries<Register>(registers).find(([, one]) => one.offset === offset);
-    if (found === undefined) return { name: `register ${offset.toString(16)}h`, touched: [] };
+    if (found === undefined) return { name: `register ${offset.toString(16)}h`, touched: [], rule: null };
     const [name, { width, layout }] = found;
     const value = BigInt(low >>> 0) | (BigInt(high >>> 0) << 32n);
     return writtenRegister(name, this.name, layout, this.read(offset, width), value);
@@ -130,9 +134,34 @@ export class LiveAmdvi implements LiveUnit {
     };
   }
 
-  invalidated(_first: number, _count: number, device: number, deviceEntry: boolean): Structure[] {
+  invalidated({ device, deviceEntry }: Invalidation): Structure[] {
     if (device < 0) return [];
-    if (deviceEntry) return [this.#deviceEntry(device)];
+    return deviceEntry ? [this.#deviceEntry(device)] : this.#used(device);
+  }
+
+  forgets({ device, deviceEntry }: Invalidation): { readonly what: string; readonly rule: RuleId } {
+    const whose = printRequester(device & 0xffff);
+    if (deviceEntry) return { what: `the device table entry of ${whose}`, rule: "amdvi.cache.device-table" };
+    const what = device < 0 ? "every entry" : `the interrupt table of ${whose}`;
+    return { what, rule: "amdvi.cache.interrupt-table" };
+  }
+
+  unseen(requesters: readonly number[]): Structure[] {
+    if (this.#table().base === 0n) return [];
+    return requesters.flatMap((requester) => this.#used(requester));
+  }
+
+  reason(): string {
+    return "";
+  }
+
+  /** The event is in the log, which is memory. */
+  record(): Touched[] {
+    return [];
+  }
+
+  /** Entries of a device's table that are not all zeros. */
+  #used(device: number): Structure[] {
     if (dteWords.iv(this.#device(device), 0) === 0) return [];
     const { inttablen, inttableptr } = decode(dte, fromWords(this.#device(device), 0, dteBytes * 8));
     const bytes = this.#control().gaen === 1 ? irteBytes.ga : irteBytes.legacy;
@@ -142,16 +171,6 @@ export class LiveAmdvi implements LiveUnit {
         used.push(this.entry(index, device));
     }
     return used;
-  }
-
-  unseen(requesters: readonly number[]): Structure[] {
-    if (this.#table().base === 0n) return [];
-    return requesters.flatMap((requester) => this.invalidated(-1, -1, requester, false));
-  }
-
-  /** The event is in the log, which is memory. */
-  record(): Touched[] {
-    return [];
   }
 
   #deviceEntry(requester: number): Structure {

@@ -1,5 +1,6 @@
 import type { Layout } from "../../spec/layout.ts";
-import type { Touched } from "./step.ts";
+import type { RuleId } from "../../spec/rules.ts";
+import type { RegisterWrite } from "./live-unit.ts";
 import { written } from "./structures.ts";
 
 /** A register of a unit as it is written; what has no layout shows no bits. */
@@ -9,9 +10,11 @@ export function writtenRegister(
   layout: Layout | undefined,
   before: bigint,
   value: bigint,
-): { readonly name: string; readonly touched: Touched[] } {
+  rule: RuleId | null = null,
+): RegisterWrite {
   return {
     name,
+    rule,
     touched: layout === undefined ? [] : [written(`${name} of ${unit}`, layout, before, value)],
   };
 }

@@ -1,8 +1,10 @@
 import type { RuleId } from "../../spec/rules.ts";
 import type { Ending } from "../decision.ts";
+import type { Bystanders } from "./bystanders.ts";
 import type { DecidedStep } from "./decided.ts";
 import type { Touched } from "./step.ts";
 import type { Structure } from "./structures.ts";
+import type { Told } from "./told.ts";
 
 /** An interrupt request, as it arrived at a unit; int32. */
 export interface Request {
@@ -21,8 +23,39 @@ export interface SeenEntry {
   readonly words: Int32Array;
 }
 
+/** What a unit posted, and whom it told of it. */
+export interface Posting {
+  /** Of the descriptor, or of the backing page. */
+  readonly address: number;
+  readonly vector: number;
+  /** A notification was sent, or the doorbell rung. */
+  readonly notified: boolean;
+  /** URG=1; AMD-Vi: an entry was written to the guest virtual APIC log. */
+  readonly urgent: boolean;
+}
+
+/** What a unit was told to forget. */
+export interface Invalidation {
+  /** Entries: -1 for all of them, or all of the device's. */
+  readonly first: number;
+  readonly count: number;
+  /** AMD-Vi: whose, 16 bits; -1 for all. */
+  readonly device: number;
+  /** AMD-Vi: its entry in the device table, too. */
+  readonly deviceEntry: boolean;
+}
+
+/** A register of a unit as software writes it. */
+export interface RegisterWrite {
+  readonly name: string;
+  readonly touched: Touched[];
+  /** What such a write is held against. */
+  readonly rule: RuleId | null;
+}
+
 /** The remapping unit of a machine that runs, asked what it was that it did. */
 export interface LiveUnit {
+  readonly vendor: "intel" | "amd";
   /** As Linux names it. */
   readonly name: string;
   /** By which rule it does what it does. */
@@ -40,14 +73,20 @@ export interface LiveUnit {
   passedBy(request: Request): RuleId;
   /** By which rule it blocked the last one that it blocked. */
   blockedBy(): RuleId;
-  /** A write of a register, before it acts; the register's name, and what was written. */
-  register(offset: number, low: number, high: number): { readonly name: string; readonly touched: Touched[] };
+  /** What it did to post an interrupt, with the structure that it wrote. */
+  posted(posting: Posting, bystanders: Bystanders): readonly Told[];
+  /** A write of a register, before it acts. */
+  register(offset: number, low: number, high: number): RegisterWrite;
   /** The entry that a request names, as it lies in memory. */
   entry(index: number, requester: number): Structure;
   /** The structures in memory that an invalidation is about; of one that is about all, none. */
-  invalidated(first: number, count: number, device: number, deviceEntry: boolean): Structure[];
+  invalidated(invalidation: Invalidation): Structure[];
+  /** What an invalidation makes it forget, in a clause, and by which rule. */
+  forgets(invalidation: Invalidation): { readonly what: string; readonly rule: RuleId };
   /** Entries that are not all zeros, of the first ones of its tables. @param requesters who has a table. */
   unseen(requesters: readonly number[], first: number): Structure[];
+  /** Why it blocked a request, in a clause; empty where the event's name is all that there is. */
+  reason(code: number): string;
   /** What the unit has recorded of the fault that it has just had, as far as software can read it there. */
   record(reason: number, requester: number): Touched[];
 }

@@ -1,6 +1,7 @@
 import type { Memory } from "../../hardware/memory.ts";
 import type { VtdUnit } from "../../hardware/vtd/unit.ts";
 import * as irte from "../../spec/accessors/irte-remapped.ts";
+import * as pid from "../../spec/accessors/posted-descriptor.ts";
 import { decode } from "../../spec/codec.ts";
 import { irteBytes, irtePosted, irteRemapped } from "../../spec/vtd/irte.ts";
 import type { Register } from "../../spec/register.ts";
@@ -16,18 +17,24 @@ import {
 import { type VtdDecisionFacts, requestIndex } from "../decision-vtd.ts";
 import type { Ending } from "../decision.ts";
 import { vtdDecision } from "../path-vtd.ts";
+import type { Bystanders } from "./bystanders.ts";
 import { type DecidedStep, reachedSteps, looked } from "./decided.ts";
-import type { LiveUnit, Request, SeenEntry } from "./live-unit.ts";
+import type { Invalidation, LiveUnit, Posting, RegisterWrite, Request, SeenEntry } from "./live-unit.ts";
 import { writtenRegister } from "./live-register.ts";
 import type { Touched } from "./step.ts";
 import type { Structure } from "./structures.ts";
+import { type Told, postsToDescriptor } from "./told.ts";
 import { vtdLook } from "./vtd-look.ts";
+
+/** What writes of some registers are held against. */
+const writeRules: Readonly<Record<string, RuleId>> = { GCMD: "vtd.gcmd.one-bit", IRTA: "vtd.irta.latched" };
 
 /** Bits of GCMD that stay on, and stand in GSTS at the same places: TE, QIE, IRE, CFI. */
 const lasting = 0x8680_0000n;
 
 /** A VT-d unit of a machine that runs. */
 export class LiveVtd implements LiveUnit {
+  readonly vendor = "intel";
   readonly name = "dmar0";
   readonly rules = {
     remapped: "vtd.ir.remap",
@@ -96,21 +103,26 @@ export class LiveVtd implements LiveUnit {
     return this.#unit.fault!.rule;
   }
 
-  register(
-    offset: number,
-    low: number,
-    high: number,
-  ): { readonly name: string; readonly touched: Touched[] } {
+  /** It has set the bit in PIR, and sets ON when it has told of it. */
+  posted({ address, vector, notified, urgent }: Posting, bystanders: Bystanders): Told[] {
+    const { actor } = bystanders.descriptorAt(address);
+    const touched = bystanders.structures.changing(address, (words) => {
+      if (notified) words[pid.ON_WORD]! |= pid.ON_MASK;
+    });
+    return [postsToDescriptor({ owner: actor, vector, notified }, urgent, touched)];
+  }
+
+  register(offset: number, low: number, high: number): RegisterWrite {
     if (offset === registers.GCMD.offset) {
       const { layout } = registers.GCMD;
       const before = this.read(registers.GSTS.offset, 32) & lasting;
-      return writtenRegister("GCMD", this.name, layout, before, BigInt(low >>> 0));
+      return writtenRegister("GCMD", this.name, layout, before, BigInt(low >>> 0), writeRules["GCMD"]);
     }
     const found = Object.entries<Register>(registers).find(([, one]) => one.offset === offset);
-    if (found === undefined) return { name: `register ${offset.toString(16)}h`, touched: [] };
+    if (found === undefined) return { name: `register ${offset.toString(16)}h`, touched: [], rule: null };
     const [name, { width, layout }] = found;
     const value = BigInt(low >>> 0) | (width === 64 ? BigInt(high >>> 0) << 32n : 0n);
-    return writtenRegister(name, this.name, layout, this.read(offset, width), value);
+    return writtenRegister(name, this.name, layout, this.read(offset, width), value, writeRules[name]);
   }
 
   entry(index: number): Structure {
@@ -125,9 +137,15 @@ export class LiveVtd implements LiveUnit {
     };
   }
 
-  invalidated(first: number, count: number): Structure[] {
+  invalidated({ first, count }: Invalidation): Structure[] {
     if (first < 0) return [];
     return Array.from({ length: Math.min(count, 256) }, (_, i) => this.entry(first + i));
+  }
+
+  forgets({ first, count }: Invalidation): { readonly what: string; readonly rule: RuleId } {
+    const rule = "vtd.iec.invalidate";
+    if (first < 0) return { what: "every entry", rule };
+    return { what: count === 1 ? `entry ${first}` : `entries ${first} to ${first + count - 1}`, rule };
   }
 
   unseen(_requesters: readonly number[], first: number): Structure[] {
@@ -137,6 +155,10 @@ export class LiveVtd implements LiveUnit {
       if (this.#memory.read32(Number(irta) + irteBytes * index) !== 0) unseen.push(this.entry(index));
     }
     return unseen;
+  }
+
+  reason(code: number): string {
+    return `reason ${code.toString(16)}h`;
   }
 
   record(reason: number, requester: number): Touched[] {

@@ -11,6 +11,7 @@ import {
 import { hex } from "../../spec/codec.ts";
 import { msixEntryBytes, msixTableEntry } from "../../spec/pci/msix.ts";
 import { looked } from "./decided.ts";
+import type { LiveUnit } from "./live-unit.ts";
 import { entryOf } from "./messages.ts";
 import type { Touched } from "./step.ts";
 import type { Told } from "./told.ts";
@@ -21,14 +22,14 @@ export function sends(
   device: Device | undefined,
   address: number,
   data: number,
-  intel: boolean,
+  vendor: LiveUnit["vendor"],
 ): Told {
   return {
     stop: "device",
     actor: source,
     title: `${source} sends a message`,
     detail: `${hex(address >>> 0)} ← ${hex(data >>> 0)}`,
-    touched: sentMessage(source, device, address, data, intel),
+    touched: sentMessage(source, device, address, data, vendor),
   };
 }
 
@@ -38,24 +39,25 @@ function sentMessage(
   device: Device | undefined,
   address: number,
   data: number,
-  intel: boolean,
+  vendor: LiveUnit["vendor"],
 ): Touched[] {
   const [to, what] = [BigInt(address >>> 0), BigInt(data >>> 0)];
   const remappable = requestAddress.format(address) === 1;
-  const message = intel
-    ? remappable
-      ? [
-          looked(`address from ${name}`, msiRemappableAddress, to, ["format", "shv", "handle"]),
-          looked(`data from ${name}`, msiRemappableData, what, ["subhandle"]),
-        ]
+  const message =
+    vendor === "intel"
+      ? remappable
+        ? [
+            looked(`address from ${name}`, msiRemappableAddress, to, ["format", "shv", "handle"]),
+            looked(`data from ${name}`, msiRemappableData, what, ["subhandle"]),
+          ]
+        : [
+            looked(`address from ${name}`, msiAddress, to, ["format", "dst"]),
+            looked(`data from ${name}`, msiData, what, ["v", "dlm"]),
+          ]
       : [
-          looked(`address from ${name}`, msiAddress, to, ["format", "dst"]),
-          looked(`data from ${name}`, msiData, what, ["v", "dlm"]),
-        ]
-    : [
-        looked(`address from ${name}`, amdviRequestAddress, to, ["dm"]),
-        looked(`data from ${name}`, msiAmdData, what, ["index"]),
-      ];
+          looked(`address from ${name}`, amdviRequestAddress, to, ["dm"]),
+          looked(`data from ${name}`, msiAmdData, what, ["index"]),
+        ];
   return [...tableEntry(device, address, data), ...message];
 }
 

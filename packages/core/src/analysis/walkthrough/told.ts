@@ -1,5 +1,7 @@
+import { decode } from "../../spec/codec.ts";
 import { printRequester } from "../../spec/requester.ts";
 import { type RuleId, ruleOf } from "../../spec/rules.ts";
+import { postedDescriptor } from "../../spec/vtd/irte.ts";
 import type { Stop, Touched, WalkStep } from "./step.ts";
 
 /** What a step is about; when it happens, and in which thread, is told elsewhere. */
@@ -52,7 +54,7 @@ export function postsToDescriptor(
   urgent: boolean,
   touched: Touched,
 ): Told {
-  const suppressed = ((touched.value >> 257n) & 1n) === 1n;
+  const suppressed = decode(postedDescriptor, touched.value).sn === 1;
   const why = notified
     ? "ON is set, a notification goes out"
     : suppressed
