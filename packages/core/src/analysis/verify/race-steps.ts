@@ -1,8 +1,8 @@
 import { avicPhysicalEntry } from "../../spec/apic/avic.ts";
-import { decode } from "../../spec/codec.ts";
 import type { Layout } from "../../spec/layout.ts";
 import { irtePosted, irteRemapped, postedDescriptor } from "../../spec/vtd/irte.ts";
 import type { Stop, Touched, WalkStep } from "../walkthrough/step.ts";
+import { written } from "../walkthrough/structures.ts";
 import type { Seen } from "./seen.ts";
 import type { Beat, Sequence } from "./sequence.ts";
 
@@ -50,16 +50,6 @@ function touchedBy(before: readonly Seen[], after: readonly Seen[]): Touched[] {
     const was = before[i]!.bits;
     if (bits === undefined || was === undefined || bits.value === was.value) return [];
     const layout = layouts.find(({ name }) => name === bits.layout)!;
-    const old = decode(layout, was.value);
-    const fields = Object.entries(decode(layout, bits.value)).filter(([name, value]) => value !== old[name]);
-    return [
-      {
-        what,
-        layout: bits.layout,
-        before: was.value,
-        value: bits.value,
-        fields: fields.map(([name]) => name),
-      },
-    ];
+    return [written(what, layout, was.value, bits.value)];
   });
 }
