@@ -2,7 +2,7 @@ import type { RunResult } from "@intremap/core";
 import { describe, expect, test } from "vitest";
 import { run } from "../../cli/src/program.ts";
 import { testIo } from "../../cli/src/testing/test-io.ts";
-import type { LessonRun } from "../src/views/learn/lesson.ts";
+import type { WalkChoice } from "../src/engine/walk-runs.ts";
 import { lessons } from "../src/views/learn/lessons.ts";
 import { graveFindings } from "./axe.ts";
 import { browserMissing, closePage, openPage } from "./page.ts";
@@ -10,7 +10,7 @@ import { browserMissing, closePage, openPage } from "./page.ts";
 const runs = new Map<string, Promise<RunResult>>();
 
 /** What the command prints of a run; of a variant, as what runs beside its scenario. */
-function command({ scenario, variant, values = {} }: LessonRun, stacks?: string): Promise<RunResult> {
+function command({ scenario, variant, values = {} }: WalkChoice, stacks?: string): Promise<RunResult> {
   const args = [
     "run",
     scenario,
@@ -162,12 +162,34 @@ describe.skipIf(browserMissing)("the tour", { timeout: 60_000 }, () => {
     await closePage(page);
   });
 
+  test("steps through a stop's run in place, and leaves the page's own keys alone", async () => {
+    const page = await openPage("#/learn?stop=7");
+    const step = page.locator(".step-panel");
+    await step.getByRole("heading", { name: "nic sends a message" }).waitFor();
+    await page.keyboard.press("ArrowRight");
+    await page.getByRole("button", { name: "Step forward" }).press("ArrowRight");
+    await step.getByRole("heading", { name: "the root complex takes the write for an interrupt" }).waitFor();
+    await expect.poll(() => page.url()).toMatch(/stop=7&step=\d+$/);
+    await page.reload();
+    await step.getByRole("heading", { name: "the root complex takes the write for an interrupt" }).waitFor();
+    await page.getByRole("link", { name: "intremap=nopost" }).click();
+    await page.locator(".step-panel").nth(1).waitFor();
+    expect(await step.locator("h3").allTextContents()).toEqual([
+      "nic sends a message",
+      "nic sends a message",
+    ]);
+    expect(page.url()).not.toContain("step=");
+    await closePage(page);
+  });
+
   test("leads through nine stops to the question", async () => {
     const page = await openPage("#/learn");
     const titles: string[] = [];
     for (const { title } of lessons) {
       await page.getByRole("heading", { level: 2, name: title }).waitFor();
       titles.push(await page.locator(".stops [aria-current]").innerText());
+      const count = await page.locator(".transport .count").innerText();
+      expect(count, `${title}: where its arrival leads`).not.toMatch(/^1 of/);
       const next = page.locator(".lesson-steps .next");
       if ((await next.count()) > 0) await next.click();
     }

@@ -11,7 +11,6 @@ import { recordTimeline } from "./tasks/record-timeline.ts";
 import { traceTimeline } from "./tasks/trace-timeline.ts";
 import { listRaces } from "./tasks/list-races.ts";
 import { recognise } from "./tasks/recognise.ts";
-import { runLesson } from "./tasks/run-lesson.ts";
 import { verifyRaces } from "./tasks/verify-races.ts";
 import { openWalk, walkSlice } from "./tasks/open-walk.ts";
 import { walkRace } from "./tasks/walk-race.ts";
@@ -40,7 +39,6 @@ export const tasks = {
   hostFollow,
   recognise,
   listRaces,
-  runLesson,
   verifyRaces,
   walkRace,
   tryRequest,

@@ -171,9 +171,10 @@ function BitRun({ run, column, cells, edit }: RunProps) {
   const name = field === null ? "" : naming === "linux" ? (declared?.linux ?? field) : field;
   const classes = ["bit-run"];
   if (field === null) classes.push(layout.reserved === undefined ? "free" : "reserved");
-  if (field !== null && marked.includes(field)) classes.push("marked");
-  // A name that is wider than its bits stands upright.
-  if (name.length > 4 * count) classes.push("narrow");
+  const matters = field !== null && marked.includes(field);
+  if (matters) classes.push("marked");
+  // A name that is wider than its bits stands upright where one wants to read it.
+  if (name.length > 4 * count && (matters || edit !== undefined)) classes.push("narrow");
   const title = declared?.title ?? (layout.reserved === undefined ? "not named" : "reserved");
   const bits = Array.from({ length: count }, (_, i) => high - i);
   return (

@@ -1,6 +1,6 @@
 import { InputError, type RunResult, type WalkStep } from "@intremap/core";
 import type { Tell } from "../tasks.ts";
-import { type WalkChoice, type WalkedRuns, walkRuns } from "../walk-runs.ts";
+import { type WalkQuestion, type WalkedRuns, walkRuns } from "../walk-runs.ts";
 
 /** Steps of one slice: few enough that the page takes them without a stop that is felt. */
 const sliceLength = 1500;
@@ -26,10 +26,7 @@ function opened({ result, steps, leftOut }: WalkedRuns["left"]): OpenedRun {
 }
 
 /** Runs one scenario, or two in step, and keeps their steps. */
-export async function openWalk(
-  input: { readonly left: WalkChoice; readonly right: WalkChoice | null },
-  tell: Tell,
-): Promise<OpenedWalk> {
+export async function openWalk(input: WalkQuestion, tell: Tell): Promise<OpenedWalk> {
   kept = null;
   kept = await walkRuns(input, tell);
   const { left, right, pairs } = kept;

@@ -1,11 +1,13 @@
-import type { RunResult } from "@intremap/core";
-import { useLatestTask } from "../../engine/use-latest-task.ts";
 import { type Task, useEngine } from "../../engine/use-task.ts";
 import { Notice } from "../../parts/notice.tsx";
+import type { WalkChoice } from "../../engine/walk-runs.ts";
 import { Waiting } from "../../parts/waiting.tsx";
 import { hrefOf, route } from "../../state/route.ts";
+import { besidePrefix } from "../path/scenario-form.tsx";
+import { withoutPlace } from "../path/use-row.ts";
+import { type Walked, useWalk } from "../path/use-walk.ts";
 import { LessonQuestion } from "./lesson-question.tsx";
-import { LessonResults } from "./lesson-results.tsx";
+import { LessonRuns } from "./lesson-runs.tsx";
 import type { Lesson } from "./lesson.ts";
 import { lessons } from "./lessons.ts";
 
@@ -22,10 +24,10 @@ export function LearnView() {
   const lesson = lessons[at]!;
   const change = indexIn(query["change"], lesson.changes.length);
   const beside = change === null ? null : lesson.changes[change]!;
-  const runs = [lesson.run, ...(beside === null ? [] : [beside.run])];
   const stacks = lesson.stacks === undefined ? [] : [lesson.stacks];
   const engine = useEngine();
-  const task = useLatestTask(engine, "runLesson", { runs, stacks }, `${at} ${change}`);
+  const input = { left: lesson.run, right: beside?.run ?? null, stacks };
+  const task = useWalk(engine, input, `${at} ${change}`);
   return (
     <div class="learn">
       <h1>Learn</h1>
@@ -86,7 +88,7 @@ function Changes({ lesson: { changes }, at, chosen }: PlaceProps) {
           <li key={label}>
             <a
               href={hrefOf("learn", {
-                ...route.value.query,
+                ...withoutPlace(route.value.query),
                 stop: String(at + 1),
                 change: i === chosen ? "0" : String(i + 1),
               })}
@@ -102,7 +104,7 @@ function Changes({ lesson: { changes }, at, chosen }: PlaceProps) {
 }
 
 interface LiveProps {
-  readonly task: Task<readonly RunResult[]>;
+  readonly task: Task<Walked>;
   readonly names: readonly string[];
   readonly lesson: Lesson;
 }
@@ -115,8 +117,7 @@ function Live({ task, names, lesson }: LiveProps) {
       </Notice>
     );
   }
-  if (task.state === "done")
-    return <LessonResults results={task.result} names={names} stacks={lesson.stacks} />;
+  if (task.state === "done") return <LessonRuns walked={task.result} names={names} lesson={lesson} />;
   const stop = task.state === "running" ? task.stop : () => {};
   return (
     <Waiting
@@ -155,20 +156,17 @@ function Onward({ lesson, at, chosen }: PlaceProps) {
   );
 }
 
-/** Path has two runs side by side where they are of one scenario, or of two without variants. */
-function pathOf(run: Lesson["run"], beside: Lesson["run"] | undefined): string {
-  const values = Object.entries(beside?.values ?? {}).map(([name, value]) => [name, String(value)]);
-  if (beside === undefined) return hrefOf("path", { scenario: run.scenario });
-  if (beside.scenario === run.scenario && beside.variant !== undefined) {
-    return hrefOf("path", { scenario: run.scenario, compare: beside.variant });
+/** Path has two runs side by side where they are of one scenario, or the one beside is as its file says. */
+function pathOf(run: WalkChoice, beside: WalkChoice | undefined): string {
+  const { scenario } = run;
+  if (beside === undefined) return hrefOf("path", { scenario });
+  const { variant, values = {} } = beside;
+  if (variant === undefined) {
+    const set = Object.entries(values).map(([name, value]) => [`${besidePrefix}${name}`, `${value}`]);
+    return hrefOf("path", { scenario, compare: beside.scenario, ...Object.fromEntries(set) });
   }
-  if (beside.scenario === run.scenario || beside.variant !== undefined) {
-    const { scenario, variant } = beside;
-    return hrefOf("path", {
-      scenario,
-      ...(variant !== undefined && { variant }),
-      ...Object.fromEntries(values),
-    });
-  }
-  return hrefOf("path", { scenario: run.scenario, compare: beside.scenario, ...Object.fromEntries(values) });
+  return hrefOf(
+    "path",
+    beside.scenario === scenario ? { scenario, compare: variant } : { scenario: beside.scenario, variant },
+  );
 }

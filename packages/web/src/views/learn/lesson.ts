@@ -1,14 +1,10 @@
-/** A run of a scenario that comes with the page. */
-export interface LessonRun {
-  readonly scenario: string;
-  readonly variant?: string;
-  readonly values?: Readonly<Record<string, number>>;
-}
+import type { WalkChoice } from "../../engine/walk-runs.ts";
+import type { Arrival } from "../path/telling.ts";
 
 /** Something to change: what then runs beside the stop's own run. */
 export interface LessonChange {
   readonly label: string;
-  readonly run: LessonRun;
+  readonly run: WalkChoice;
 }
 
 /** One stop of the tour. */
@@ -19,8 +15,10 @@ export interface Lesson {
   /** What is looked at, in a few words. */
   readonly system: string;
   readonly text: readonly string[];
-  readonly run: LessonRun;
+  readonly run: WalkChoice;
   readonly changes: readonly LessonChange[];
+  /** The step of the run that one sees first. */
+  readonly arrival: Arrival;
   /** A function whose call stacks are shown. */
   readonly stacks?: string;
   /** Where to look on: another view, and the state of it. */

@@ -11,6 +11,7 @@ export const lessons: readonly Lesson[] = [
       "The store finds the memory region of the local APIC, and the region's write is an ioctl: KVM makes an interrupt of the vCPU out of it. Read the stack from the bottom up.",
     ],
     run: { scenario: "virtio-blk-msi" },
+    arrival: { calls: "kvm_irqchip_send_msi" },
     stacks: "kvm_irqchip_send_msi",
     changes: [
       { label: "read 8 sectors in place of 2", run: { scenario: "virtio-blk-msi", values: { sectors: 8 } } },
@@ -36,6 +37,7 @@ export const lessons: readonly Lesson[] = [
       "This device writes every message that it can think of. First the unit stands between, which takes the message as an index into a table; then nothing does.",
     ],
     run: { scenario: "hostile-device" },
+    arrival: { request: "1" },
     changes: [
       { label: "intremap=off", run: { scenario: "hostile-device", variant: "without-remapping" } },
       { label: "AMD-Vi in place of VT-d", run: { scenario: "hostile-device", variant: "on-amd" } },
@@ -64,6 +66,7 @@ export const lessons: readonly Lesson[] = [
       "Since Linux 4.16 a VMM may map the page after all, because remapping makes it safe.",
     ],
     run: { scenario: "msix-table-trapped" },
+    arrival: { calls: "vfio_msix_vector_do_use" },
     changes: [
       { label: "map the table", run: { scenario: "msix-table-trapped", variant: "mapped" } },
       {
@@ -92,6 +95,7 @@ export const lessons: readonly Lesson[] = [
       "From then on only the entry is rewritten, and the unit told to forget what it holds of it.",
     ],
     run: { scenario: "affinity-change" },
+    arrival: { request: "1" },
     changes: [
       { label: "eight vectors in one message (multi-msi)", run: { scenario: "multi-msi" } },
       { label: "a bridge lends its requester id", run: { scenario: "bridge-alias" } },
@@ -125,7 +129,8 @@ export const lessons: readonly Lesson[] = [
       "Runs: the vector is set in the page and a doorbell rung. Sleeps: it is set, and the guest log gets an entry.",
     ],
     run: { scenario: "amd-avic" },
-    stacks: "modify_irte_ga",
+    arrival: { request: "1" },
+    stacks: "amd_ir_set_vcpu_affinity",
     changes: [
       { label: "Linux 5.4, remapped through VFIO", run: { scenario: "amd-remapped" } },
       { label: "Intel's way of posting", run: { scenario: "passthrough-posted" } },
@@ -153,6 +158,7 @@ export const lessons: readonly Lesson[] = [
       "The stack is what bpftrace shows on a host: the chip INTEL-IR composes the message whenever the interrupt is activated.",
     ],
     run: { scenario: "vfio-msix-enable" },
+    arrival: { calls: "__pci_write_msi_msg" },
     stacks: "intel_ir_compose_msi_msg",
     changes: [
       { label: "66 vectors in place of 7", run: { scenario: "vfio-msix-enable", values: { vectors: 66 } } },
@@ -179,6 +185,7 @@ export const lessons: readonly Lesson[] = [
       "The entry does not change again. As the vCPU runs, waits and sleeps, KVM changes the descriptor: NV, SN, NDST.",
     ],
     run: { scenario: "passthrough-posted" },
+    arrival: { request: "1" },
     stacks: "intel_ir_set_vcpu_affinity",
     changes: [
       { label: "intremap=nopost", run: { scenario: "passthrough-remapped" } },
@@ -213,6 +220,7 @@ export const lessons: readonly Lesson[] = [
       "Eight vectors of an NVMe drive fire at once, burst after burst.",
     ],
     run: { scenario: "posted-msi-storm" },
+    arrival: { request: "1" },
     changes: [
       { label: "without posted_msi", run: { scenario: "posted-msi-storm", variant: "remapped" } },
       { label: "10 bursts in place of 100", run: { scenario: "posted-msi-storm", values: { bursts: 10 } } },
@@ -234,6 +242,7 @@ export const lessons: readonly Lesson[] = [
       "Here two devices share a host, and one sends what belongs to the other.",
     ],
     run: { scenario: "nosid-spoof" },
+    arrival: { request: "1" },
     changes: [
       { label: "without nosid", run: { scenario: "nosid-spoof", variant: "with-verification" } },
       { label: "a firmware that opts out of x2APIC", run: { scenario: "x2apic-optout" } },
@@ -259,6 +268,7 @@ export const lessons: readonly Lesson[] = [
       "Nine stops led here. One passed-through device, three settings: everything on, intremap=nopost, intremap=off. Look at the last columns, then at who takes the interrupts.",
     ],
     run: { scenario: "passthrough-posted" },
+    arrival: { request: "1" },
     changes: [
       { label: "intremap=nopost", run: { scenario: "passthrough-remapped" } },
       {

@@ -124,7 +124,7 @@ function StopBox({ state, box, step, goToStep }: StopBoxProps) {
   const title = stopTitles[stop];
   const sign = blocked ? "✕ " : phase === "now" ? "▸ " : "";
   const lines = Math.floor((box.height - 26) / lineHeight);
-  const titleWidth = title.length * 6.4 + (sign === "" ? 10 : 22);
+  const titleWidth = title.length * 7.2 + (sign === "" ? 10 : 22);
   return (
     <g
       class={`stop ${phase}${blocked ? " blocked" : ""}`}

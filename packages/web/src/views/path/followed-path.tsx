@@ -54,9 +54,7 @@ function Followed({ subject, source, interrupt }: FollowedProps) {
       <p class={`request-outcome ${interrupt.outcome}`}>
         <strong>{interrupt.outcome}</strong> {interrupt.why} <a href={hrefOf("machine")}>Back to Machine</a>
       </p>
-      <Stepper tellings={tellings} pairs={noPairs} />
+      <Stepper tellings={tellings} />
     </>
   );
 }
-
-const noPairs = [] as const;

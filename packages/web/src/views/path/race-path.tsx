@@ -5,14 +5,12 @@ import { hrefOf, route } from "../../state/route.ts";
 import { Refused } from "./refused.tsx";
 import { Stepper } from "./stepper.tsx";
 import { untimed } from "./telling.ts";
-
-/** Not part of the question: where one is in its answer. */
-const own: ReadonlySet<string> = new Set(["step", "speed", "at", "request"]);
+import { withoutPlace } from "./use-row.ts";
 
 /** A counterexample of Races, step by step. */
 export function RacePath() {
   const engine = useEngine();
-  const question = Object.fromEntries(Object.entries(route.value.query).filter(([name]) => !own.has(name)));
+  const question = withoutPlace(route.value.query);
   const [attempt, setAttempt] = useState(0);
   const walked = useTask(engine, "walkRace", question, `${JSON.stringify(question)}${attempt}`);
   const result = walked.state === "done" ? walked.result : null;
@@ -41,9 +39,7 @@ export function RacePath() {
           : `From step ${result.roundFrom + 1} on it goes round, for ever. `}
         <a href={hrefOf("races", { ...rest, vendor: race ?? "intel", run: "1" })}>Look at it in Races</a>
       </p>
-      <Stepper tellings={tellings} pairs={noPairs} />
+      <Stepper tellings={tellings} />
     </>
   );
 }
-
-const noPairs = [] as const;

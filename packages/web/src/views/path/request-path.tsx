@@ -9,6 +9,7 @@ import { type Prepared, prepare } from "../bits/trial-of.ts";
 import { Refused } from "./refused.tsx";
 import { Stepper } from "./stepper.tsx";
 import { untimed } from "./telling.ts";
+import { withoutPlace } from "./use-row.ts";
 
 type Query = Readonly<Record<string, string>>;
 
@@ -58,8 +59,7 @@ function tried(query: Query, kind: (typeof kinds)[number]): Ready | { readonly w
 /** One request to one entry: what the unit makes of it, step by step. */
 export function RequestPath({ kind }: { readonly kind: (typeof kinds)[number] }) {
   const { query } = route.value;
-  const { step: _step, speed: _speed, ...asked } = query;
-  const key = JSON.stringify(asked);
+  const key = JSON.stringify(withoutPlace(query));
   const ready = useMemo(() => tried(query, kind), [key]);
   const engine = useEngine();
   const [attempt, setAttempt] = useState(0);
@@ -88,14 +88,12 @@ export function RequestPath({ kind }: { readonly kind: (typeof kinds)[number] })
             <strong>{result.outcome}</strong> {clauseOf(result)} <code>{result.rule}</code>{" "}
             <span class="aside">{result.section}</span>
           </p>
-          <Stepper tellings={tellings} pairs={noPairs} />
+          <Stepper tellings={tellings} />
         </>
       )}
     </>
   );
 }
-
-const noPairs = [] as const;
 
 /** What became of it, in one clause. */
 function clauseOf({ outcome, fault, decision: { message } }: TrialResult): string {
@@ -144,7 +142,7 @@ function RequestForm({
 }
 
 function bitsQuery(kind: "irte" | "amd-irte", query: Query): Record<string, string> {
-  const { [kind]: value = "", step: _step, speed: _speed, ...rest } = query;
+  const { [kind]: value = "", ...rest } = withoutPlace(query);
   return { ...rest, kind, value };
 }
 

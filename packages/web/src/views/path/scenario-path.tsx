@@ -1,6 +1,7 @@
 import { type Parameter, documentText } from "@intremap/core";
 import { useMemo, useState } from "preact/hooks";
 import { useEngine, useTask } from "../../engine/use-task.ts";
+import type { WalkChoice, WalkQuestion } from "../../engine/walk-runs.ts";
 import type { ListedScenario } from "../../engine/tasks/list-scenario.ts";
 import { SaveFile } from "../../parts/save-file.tsx";
 import { Waiting } from "../../parts/waiting.tsx";
@@ -11,20 +12,10 @@ import { Refused } from "./refused.tsx";
 import { ScenarioForm, besidePrefix } from "./scenario-form.tsx";
 import { Stepper } from "./stepper.tsx";
 import type { Telling } from "./telling.ts";
+import { withoutPlace } from "./use-row.ts";
 import { type Walked, type WalkedRun, useWalk } from "./use-walk.ts";
 
 type Query = Readonly<Record<string, string>>;
-
-interface Choice {
-  readonly scenario: string;
-  readonly variant?: string;
-  readonly values: Readonly<Record<string, number>>;
-}
-
-interface Input {
-  readonly left: Choice;
-  readonly right: Choice | null;
-}
 
 /** The parameters that the address gives, by the names that it has for them. */
 function valuesIn(
@@ -43,13 +34,13 @@ function valuesIn(
 }
 
 /** How an address asks for this run. */
-function addressOf({ scenario, variant, values }: Choice): Record<string, string> {
+function addressOf({ scenario, variant, values = {} }: WalkChoice): Record<string, string> {
   const set = Object.entries(values).map(([name, value]) => [name, String(value)] as const);
   return { scenario, ...(variant !== undefined && { variant }), ...Object.fromEntries(set) };
 }
 
 /** What runs, and what runs beside it, as the address says. */
-function choicesOf(query: Query, name: string, listed: ListedScenario, beside: Beside): Input {
+function choicesOf(query: Query, name: string, listed: ListedScenario, beside: Beside): WalkQuestion {
   const { variant } = query;
   const left = {
     scenario: name,
@@ -77,7 +68,7 @@ export function ScenarioPath({ name }: { readonly name: string }) {
   const { compare } = query;
   const engine = useEngine();
   const [attempt, setAttempt] = useState(0);
-  const question = questionOf(query);
+  const question = JSON.stringify(withoutPlace(query));
   /** The question that the reader had enough of. */
   const [stopped, setStopped] = useState("");
   const asked = useTask(engine, "listScenario", name, `${name} ${attempt}`);
@@ -127,13 +118,6 @@ export function ScenarioPath({ name }: { readonly name: string }) {
   );
 }
 
-/** Not part of the question: where one is in its answer. */
-const own: ReadonlySet<string> = new Set(["step", "speed", "at", "request"]);
-
-function questionOf(query: Query): string {
-  return JSON.stringify(Object.entries(query).filter(([key]) => !own.has(key)));
-}
-
 interface RunsProps {
   readonly name: string;
   readonly walked: Walked;
@@ -152,7 +136,7 @@ function Runs({ name, walked, listed: { about, text } }: RunsProps) {
         {about === "" || input.left.variant !== undefined ? null : <span class="aside">{about}</span>}
       </p>
       <Outcomes results={results} />
-      <Stepper tellings={tellings} pairs={pairs} />
+      <Stepper tellings={tellings} pairs={pairs} arrival={route.value.query} />
       <Leftovers results={results} />
       <details class="run-more">
         <summary>The scenario</summary>
@@ -174,7 +158,7 @@ function Runs({ name, walked, listed: { about, text } }: RunsProps) {
 }
 
 /** Two runs of one scenario are told apart by how they are set. */
-function tellingsOf(runs: readonly WalkedRun[], input: Input): Telling[] {
+function tellingsOf(runs: readonly WalkedRun[], input: WalkQuestion): Telling[] {
   const two = runs.length > 1;
   const same = two && runs[0]!.result.scenario === runs[1]!.result.scenario;
   return runs.map(({ result: { scenario, settings, title, episodes }, steps, leftOut }, side) => {

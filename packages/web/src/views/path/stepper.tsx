@@ -1,9 +1,9 @@
-import { useMemo } from "preact/hooks";
-import { route } from "../../state/route.ts";
+import type { ComponentChildren } from "preact";
+import { useMemo, useRef } from "preact/hooks";
 import { Diagram } from "./diagram.tsx";
 import { StepList } from "./step-list.tsx";
 import { StepPanel } from "./step-panel.tsx";
-import { type Telling, type WalkRow, rowAt, stepAt, walkOf } from "./telling.ts";
+import { type Arrival, type Telling, type WalkRow, arrivalRow, stepAt, walkOf } from "./telling.ts";
 import { Transport, usePlaying } from "./transport.tsx";
 import { useRow } from "./use-row.ts";
 
@@ -11,27 +11,21 @@ interface StepperProps {
   /** One, or two that go in step. */
   readonly tellings: readonly Telling[];
   /** Rows of two; of one none are wanted. */
-  readonly pairs: readonly WalkRow[];
+  readonly pairs?: readonly WalkRow[];
+  readonly arrival?: Arrival;
+  /** What stands beside the step in place of the list of all: keys then count in the stepper alone, and not on the whole page. */
+  readonly children?: ComponentChildren;
 }
 
-/** Where one arrives: at a moment or an interrupt that the address names, or at the first step. */
-function arrivalIn(walk: ReturnType<typeof walkOf>): number {
-  const { request, at } = route.value.query;
-  if (request !== undefined) {
-    const row = walk.rows.findIndex(([left]) => {
-      return (
-        left !== null && left !== undefined && String(walk.tellings[0]!.steps[left]!.request) === request
-      );
-    });
-    if (row >= 0) return row;
-  }
-  return at !== undefined && /^\d{1,15}(\.\d*)?$/.test(at) ? rowAt(walk, Number(at)) : 0;
-}
+const noPairs: readonly WalkRow[] = [];
+const beginning: Arrival = {};
 
 /** The diagram, the steps, and the one that is looked at. */
-export function Stepper({ tellings, pairs }: StepperProps) {
+export function Stepper({ tellings, pairs = noPairs, arrival = beginning, children }: StepperProps) {
+  const part = children !== undefined;
+  const root = useRef<HTMLDivElement>(null);
   const walk = useMemo(() => walkOf(tellings, pairs), [tellings, pairs]);
-  const choice = useRow(walk.rows.length, arrivalIn(walk));
+  const choice = useRow(walk.rows.length, arrivalRow(walk, arrival));
   const { row, goTo } = choice;
   const [playing, setPlaying] = usePlaying(walk);
   const places = tellings.map((_, side) => stepAt(walk, side, row));
@@ -40,7 +34,7 @@ export function Stepper({ tellings, pairs }: StepperProps) {
     if (to >= 0) goTo(to, "push");
   };
   return (
-    <div class={`stepper${tellings.length > 1 ? " two" : ""}`}>
+    <div class={`stepper${part ? " part" : ""}${tellings.length > 1 ? " two" : ""}`} ref={root}>
       {tellings.some(({ leftOut }) => leftOut > 0) ? (
         <p class="aside">
           {`Of each episode the first steps are kept. Left out: ${tellings
@@ -49,7 +43,13 @@ export function Stepper({ tellings, pairs }: StepperProps) {
             .join(", ")}.`}
         </p>
       ) : null}
-      <Transport walk={walk} {...choice} playing={playing} setPlaying={setPlaying} />
+      <Transport
+        walk={walk}
+        {...choice}
+        playing={playing}
+        setPlaying={setPlaying}
+        keysOf={part ? root : null}
+      />
       {tellings.map((telling, side) => (
         <div class="run-diagram" key={telling.name}>
           {telling.name === "" ? null : <h2 class="run-name">{telling.name}</h2>}
@@ -63,16 +63,18 @@ export function Stepper({ tellings, pairs }: StepperProps) {
         </div>
       ))}
       <div class="step-area">
-        <div class="step-list-frame">
-          {tellings.length === 1 ? null : (
-            <div class="step-list-heads" aria-hidden="true">
-              {tellings.map(({ name }) => (
-                <span>{name}</span>
-              ))}
-            </div>
-          )}
-          <StepList walk={walk} {...choice} />
-        </div>
+        {part ? null : (
+          <div class="step-list-frame">
+            {tellings.length === 1 ? null : (
+              <div class="step-list-heads" aria-hidden="true">
+                {tellings.map(({ name }) => (
+                  <span>{name}</span>
+                ))}
+              </div>
+            )}
+            <StepList walk={walk} {...choice} />
+          </div>
+        )}
         {tellings.map((telling, side) => (
           <StepPanel
             key={telling.name}
@@ -82,6 +84,7 @@ export function Stepper({ tellings, pairs }: StepperProps) {
             spoken={!playing && side === 0}
           />
         ))}
+        {children}
       </div>
     </div>
   );

@@ -77,6 +77,28 @@ export function neighbour(starts: readonly number[], at: number, way: 1 | -1): n
   return next ?? at;
 }
 
+/** Where one arrives, if the address does not say at which step. */
+export interface Arrival {
+  /** At the first step of an interrupt, by its number. */
+  readonly request?: string;
+  /** At a moment, in modelled nanoseconds. */
+  readonly at?: string;
+  /** At the first step in a call of a function. */
+  readonly calls?: string;
+}
+
+export function arrivalRow(walk: Walk, { request, at, calls }: Arrival): number {
+  const found = walk.rows.findIndex(([left = null]) => {
+    const step = left === null ? undefined : walk.tellings[0]!.steps[left];
+    if (step === undefined) return false;
+    return request === undefined
+      ? calls !== undefined && step.stack.includes(calls)
+      : String(step.request) === request;
+  });
+  if (found >= 0) return found;
+  return at !== undefined && /^\d{1,15}(\.\d*)?$/.test(at) ? rowAt(walk, Number(at)) : 0;
+}
+
 /** The last row that does not lie after a moment, in modelled nanoseconds. */
 export function rowAt({ tellings, rows }: Walk, at: number): number {
   const after = rows.findIndex((row) => (leadStep(tellings, row)?.at ?? 0) > at);

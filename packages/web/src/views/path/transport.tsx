@@ -1,3 +1,4 @@
+import type { RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { change, route } from "../../state/route.ts";
 import { type Walk, neighbour } from "./telling.ts";
@@ -11,6 +12,8 @@ interface TransportProps extends RowChoice {
   readonly walk: Walk;
   readonly playing: boolean;
   readonly setPlaying: (playing: boolean) => void;
+  /** In which keys count; null: anywhere on the page. */
+  readonly keysOf: RefObject<HTMLElement | null> | null;
 }
 
 /** Where keys mean something else: what is typed into, and what takes arrows or space itself. */
@@ -20,7 +23,7 @@ function takesKeys(target: EventTarget | null): boolean {
 }
 
 /** Ways to go through the steps: buttons, a slider, keys, or by itself. */
-export function Transport({ walk, row, goTo, playing, setPlaying }: TransportProps) {
+export function Transport({ walk, row, goTo, playing, setPlaying, keysOf }: TransportProps) {
   const { rows, episodeStarts, interruptStarts } = walk;
   const last = rows.length - 1;
   const speedText = route.value.query["speed"];
@@ -52,9 +55,10 @@ export function Transport({ walk, row, goTo, playing, setPlaying }: TransportPro
     event.preventDefault();
   };
   useEffect(() => {
+    const place = keysOf?.current ?? document.body;
     const listen = (event: KeyboardEvent): void => press.current(event);
-    addEventListener("keydown", listen);
-    return () => removeEventListener("keydown", listen);
+    place.addEventListener("keydown", listen);
+    return () => place.removeEventListener("keydown", listen);
   }, []);
 
   const tick = useRef<() => void>(() => {});

@@ -4,6 +4,14 @@ import { change, route } from "../../state/route.ts";
 /** Between two changes of the address while one scrubs: browsers refuse more than some 20 a second. */
 const pause = 150;
 
+/** What an address keeps of where one is; all else in it says what is stepped through. */
+const placeKeys: ReadonlySet<string> = new Set(["step", "speed", "at", "request"]);
+
+/** What an address asks for, wherever one is in it. */
+export function withoutPlace(query: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(query).filter(([key]) => !placeKeys.has(key)));
+}
+
 export interface RowChoice {
   readonly row: number;
   /** `replace`: as a slider does; `push`: back leads to where one was. */

@@ -23,7 +23,10 @@ function stepOr(index: number): number | null {
   return index < 0 ? null : index;
 }
 
-/** Runs what is asked in the engine, and takes its steps slice by slice: the page goes on meanwhile. */
+/**
+ * Runs what is asked in the engine, and takes its steps slice by slice: the page goes on meanwhile. What is not wanted any
+ * more is ended.
+ */
 export function useWalk(engine: Engine, input: TaskInput<"openWalk"> | null, key: string): Task<Walked> {
   const [state, setState] = useState<Task<Walked>>({ state: "none" });
   useEffect(() => {
@@ -31,7 +34,7 @@ export function useWalk(engine: Engine, input: TaskInput<"openWalk"> | null, key
       setState({ state: "none" });
       return undefined;
     }
-    const question = { current: true };
+    const question = { current: true, running: true };
     const show = (next: Task<Walked>): void => {
       if (question.current) setState(next);
     };
@@ -58,12 +61,15 @@ export function useWalk(engine: Engine, input: TaskInput<"openWalk"> | null, key
       for (let i = 0; i < pairs.length; i += 2) rows.push([stepOr(pairs[i]!), stepOr(pairs[i + 1]!)]);
       return { input, runs, pairs: rows };
     };
-    walk().then(
-      (result) => show({ state: "done", result }),
-      (error: Error) => show({ state: "failed", message: error.message }),
-    );
+    void walk()
+      .then(
+        (result) => show({ state: "done", result }),
+        (error: Error) => show({ state: "failed", message: error.message }),
+      )
+      .finally(() => (question.running = false));
     return () => {
       question.current = false;
+      if (question.running) engine.stop();
     };
   }, [engine, key]);
   return state;

@@ -1,26 +1,39 @@
 import type { RunResult } from "@intremap/core";
+import { useMemo } from "preact/hooks";
 import { Outcomes } from "../path/outcomes.tsx";
+import { Stepper } from "../path/stepper.tsx";
+import type { Walked } from "../path/use-walk.ts";
+import type { Lesson } from "./lesson.ts";
 
-interface LessonResultsProps {
-  readonly results: readonly RunResult[];
-  /** What each is, in a few words. */
+interface LessonRunsProps {
+  readonly walked: Walked;
+  /** What each run is, in a few words. */
   readonly names: readonly string[];
-  /** The function whose call stacks were counted. */
-  readonly stacks: string | undefined;
+  readonly lesson: Lesson;
 }
 
 const always = ["raised", "delivered", "lost", "hostInterrupts", "remapped", "posted"] as const;
 
-/** What the runs came to, what happened in them, and who called whom. */
-export function LessonResults({ results, names, stacks }: LessonResultsProps) {
+/** What the runs came to, their interrupts on the way, what happened in them, and who called whom. */
+export function LessonRuns({ walked: { runs, pairs }, names, lesson: { arrival, stacks } }: LessonRunsProps) {
+  const tellings = useMemo(
+    () =>
+      runs.map(({ result: { title, episodes }, steps, leftOut }, i) => {
+        const name = runs.length > 1 ? names[i]! : "";
+        return { name, title, steps, episodes, leftOut, timed: true, timeline: null };
+      }),
+    [runs],
+  );
   return (
     <>
-      <Outcomes results={results.map((result, i) => ({ name: names[i]!, result }))} always={always} />
-      <div class={results.length > 1 ? "lesson-runs two" : "lesson-runs"}>
-        {results.map((result, i) => (
-          <Told key={names[i]} result={result} name={names[i]!} stacks={stacks} />
-        ))}
-      </div>
+      <Outcomes results={runs.map(({ result }, i) => ({ name: names[i]!, result }))} always={always} />
+      <Stepper tellings={tellings} pairs={pairs} arrival={arrival}>
+        <div class={runs.length > 1 ? "lesson-runs two" : "lesson-runs"}>
+          {runs.map(({ result }, i) => (
+            <Told key={names[i]} result={result} name={names[i]!} stacks={stacks} />
+          ))}
+        </div>
+      </Stepper>
     </>
   );
 }
