@@ -162,6 +162,27 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
     await closePage(page);
   });
 
+  test("follow a key that is held for as long as one likes", async () => {
+    const value = "0000000000040050 000000800024000d";
+    const page = await openPage(hashOf({ kind: "irte", value }));
+    // More changes than Chromium lets an address have at once: it ignores those that are too many.
+    const entries = await page.locator("button[data-bit='0']").evaluate(async (bit: HTMLElement) => {
+      const before = history.length;
+      for (let press = 0; press < 401; press++) {
+        bit.click();
+        await Promise.resolve();
+      }
+      return history.length - before;
+    });
+    expect(entries).toBeLessThan(100);
+    await expect.poll(() => page.url(), soon).toMatch(/0024000c$/);
+    await page.goBack();
+    await expect.poll(() => page.url(), soon).not.toMatch(/0024000c$/);
+    await page.goForward();
+    await expect.poll(() => page.getByLabel("Value", { exact: true }).inputValue(), soon).toMatch(/c$/);
+    await closePage(page);
+  });
+
   test("of a long value leave out lines of zeros until every bit is wanted", async () => {
     const page = await openPage(hashOf({ kind: "pid" }));
     const cells = page.locator("button.bit");

@@ -17,8 +17,11 @@ export function useEngine(): Engine {
   return engine.current;
 }
 
+/** What becomes of a question whose answer is not wanted any more; `ends` is for an engine that does nothing else. */
+type Unwanted = "finishes" | "ends";
+
 /**
- * Asks the engine, and again whenever `key` changes; what ran until then is stopped if `engine` does nothing else.
+ * Asks the engine, and again whenever `key` changes: what was found for another key is not given for this one.
  * @param input null: nothing is asked.
  * @param key tells one input from another.
  */
@@ -27,28 +30,47 @@ export function useTask<Name extends TaskName>(
   task: Name,
   input: TaskInput<Name> | null,
   key: string,
+  unwanted: Unwanted = "finishes",
 ): Task<TaskResult<Name>> {
-  const [state, setState] = useState<Task<TaskResult<Name>>>({ state: "none" });
+  const ask = input === null ? null : (tell: (progress: string) => void) => engine.ask(task, input, tell);
+  return useAnswer(engine, ask, key, unwanted);
+}
+
+/**
+ * The same with more than one question to the engine.
+ * @param ask takes how far it is, and is told whether somebody still waits.
+ */
+export function useAnswer<Result>(
+  engine: Engine,
+  ask: ((tell: (progress: string) => void, isWanted: () => boolean) => Promise<Result>) | null,
+  key: string,
+  unwanted: Unwanted,
+): Task<Result> {
+  const stop = (): void => engine.stop();
+  const [found, setFound] = useState<{ readonly key: string; readonly task: Task<Result> }>();
+  const asked = ask !== null;
   useEffect(() => {
-    if (input === null) {
-      setState({ state: "none" });
-      return undefined;
-    }
-    let current = true;
-    const show = (next: Task<TaskResult<Name>>): void => {
-      if (current) setState(next);
+    if (ask === null) return undefined;
+    let wanted = true;
+    let running = true;
+    const show = (task: Task<Result>): void => {
+      if (wanted) setFound({ key, task });
     };
-    const stop = (): void => engine.stop();
-    show({ state: "running", progress: "", stop });
-    engine
-      .ask(task, input, (progress) => show({ state: "running", progress, stop }))
+    ask(
+      (progress) => show({ state: "running", progress, stop }),
+      () => wanted,
+    )
       .then(
         (result) => show({ state: "done", result }),
         (error: Error) => show({ state: "failed", message: error.message }),
-      );
+      )
+      .finally(() => (running = false));
+    // All clean-ups come before all effects: what is asked next is not ended.
     return () => {
-      current = false;
+      wanted = false;
+      if (running && unwanted === "ends") engine.stop();
     };
-  }, [engine, task, key]);
-  return state;
+  }, [engine, asked, key]);
+  if (!asked) return { state: "none" };
+  return found?.key === key ? found.task : { state: "running", progress: "", stop };
 }

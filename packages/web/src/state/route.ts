@@ -24,27 +24,64 @@ if (location.hash === "" && given.start !== "") history.replaceState(null, "", g
 
 export const route = signal<Route>(readHash(location.hash));
 
+/** Browsers refuse an address that changes more than 20 times a second: ms between two changes. */
+const pause = 60;
+
+/** The address as it was last written or heard of. */
+let written = location.hash;
+let timer: ReturnType<typeof setTimeout> | undefined;
+/** When the last entry of the history was made. */
+let pushed = -Infinity;
+
 addEventListener("hashchange", () => {
-  route.value = readHash(location.hash);
+  if (location.hash === written) return;
+  clearTimeout(timer);
+  timer = undefined;
+  written = location.hash;
+  route.value = readHash(written);
 });
+
+function write(step: "push" | "replace"): void {
+  const { view, query } = route.value;
+  const href = hrefOf(view, query);
+  if (step === "push") location.hash = href;
+  else history.replaceState(null, "", href);
+  written = location.hash;
+}
+
+/** Writes what the address is behind by. */
+function catchUp(): void {
+  if (timer === undefined) return;
+  clearTimeout(timer);
+  timer = undefined;
+  write("replace");
+}
+
+addEventListener("pagehide", catchUp);
 
 /** Goes somewhere; back leads to where one was. */
 export function go(view: string, query: Readonly<Record<string, string>> = {}): void {
-  location.hash = hrefOf(view, query);
+  catchUp();
+  route.value = { view, query };
+  write("push");
 }
 
 /**
  * Changes the state of the view: `undefined` takes a value out.
- * @param step `push`: back undoes it; `replace`: it goes on where one is, as a slider does.
+ * @param step `push`: back undoes it, all at once if a key was held; `replace`: it goes on where one is, as a slider does.
  */
 export function change(values: Readonly<Record<string, string | undefined>>, step: "push" | "replace"): void {
-  const { view, query } = readHash(location.hash);
+  const { view, query } = route.value;
   const kept = Object.entries({ ...query, ...values }).filter(
     (entry): entry is [string, string] => entry[1] !== undefined,
   );
-  const href = hrefOf(view, Object.fromEntries(kept));
-  if (step === "push") location.hash = href;
-  else history.replaceState(null, "", href);
-  // At once: the next key press builds on it.
-  route.value = readHash(href);
+  const next = Object.fromEntries(kept);
+  const now = performance.now();
+  const held = now - pushed < pause;
+  if (step === "push") pushed = now;
+  if (step === "push" && !held) go(view, next);
+  else {
+    route.value = { view, query: next };
+    timer ??= setTimeout(catchUp, pause);
+  }
 }

@@ -4,7 +4,7 @@ import type { WalkChoice } from "../../engine/walk-runs.ts";
 import { Waiting } from "../../parts/waiting.tsx";
 import { hrefOf, route } from "../../state/route.ts";
 import { besidePrefix } from "../path/scenario-form.tsx";
-import { withoutPlace } from "../path/use-row.ts";
+import { withoutPlace } from "../path/row-choice.ts";
 import { type Walked, useWalk } from "../path/use-walk.ts";
 import { LessonQuestion } from "./lesson-question.tsx";
 import { LessonRuns } from "./lesson-runs.tsx";

@@ -5,7 +5,7 @@ import { hrefOf, route } from "../../state/route.ts";
 import { Refused } from "./refused.tsx";
 import { Stepper } from "./stepper.tsx";
 import { untimed } from "./telling.ts";
-import { withoutPlace } from "./use-row.ts";
+import { withoutPlace } from "./row-choice.ts";
 
 /** A counterexample of Races, step by step. */
 export function RacePath() {

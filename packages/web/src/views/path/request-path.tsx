@@ -9,7 +9,7 @@ import { type Prepared, prepare } from "../bits/trial-of.ts";
 import { Refused } from "./refused.tsx";
 import { Stepper } from "./stepper.tsx";
 import { untimed } from "./telling.ts";
-import { withoutPlace } from "./use-row.ts";
+import { withoutPlace } from "./row-choice.ts";
 
 type Query = Readonly<Record<string, string>>;
 

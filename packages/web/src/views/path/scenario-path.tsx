@@ -12,7 +12,7 @@ import { Refused } from "./refused.tsx";
 import { ScenarioForm, besidePrefix } from "./scenario-form.tsx";
 import { Stepper } from "./stepper.tsx";
 import type { Telling } from "./telling.ts";
-import { withoutPlace } from "./use-row.ts";
+import { withoutPlace } from "./row-choice.ts";
 import { type Walked, type WalkedRun, useWalk } from "./use-walk.ts";
 
 type Query = Readonly<Record<string, string>>;
@@ -66,16 +66,17 @@ type Beside = {
 export function ScenarioPath({ name }: { readonly name: string }) {
   const { query } = route.value;
   const { compare } = query;
+  const lister = useEngine();
   const engine = useEngine();
   const [attempt, setAttempt] = useState(0);
   const question = JSON.stringify(withoutPlace(query));
   /** The question that the reader had enough of. */
   const [stopped, setStopped] = useState("");
-  const asked = useTask(engine, "listScenario", name, `${name} ${attempt}`);
+  const asked = useTask(lister, "listScenario", name, `${name} ${attempt}`);
   const listed = asked.state === "done" ? asked.result : undefined;
   const isVariant = listed?.variants.some((one) => one.name === compare) === true;
   const otherName = listed === undefined || compare === undefined || isVariant ? null : compare;
-  const other = useTask(engine, "listScenario", otherName, `${otherName ?? ""} ${attempt}`);
+  const other = useTask(lister, "listScenario", otherName, `${otherName ?? ""} ${attempt}`);
 
   let beside: Beside | undefined = null;
   if (compare !== undefined && listed !== undefined) {

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { stopTitles } from "./stop-state.ts";
 import type { Walk } from "./telling.ts";
 import { verdictMark } from "./verdict.tsx";
-import type { RowChoice } from "./use-row.ts";
+import type { RowChoice } from "./row-choice.ts";
 
 const rowHeight = 26;
 const captionHeight = 28;

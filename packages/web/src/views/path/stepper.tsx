@@ -5,7 +5,7 @@ import { StepList } from "./step-list.tsx";
 import { StepPanel } from "./step-panel.tsx";
 import { type Arrival, type Telling, type WalkRow, arrivalRow, stepAt, walkOf } from "./telling.ts";
 import { Transport, usePlaying } from "./transport.tsx";
-import { useRow } from "./use-row.ts";
+import { rowChoice } from "./row-choice.ts";
 
 interface StepperProps {
   /** One, or two that go in step. */
@@ -25,7 +25,7 @@ export function Stepper({ tellings, pairs = noPairs, arrival = beginning, childr
   const part = children !== undefined;
   const root = useRef<HTMLDivElement>(null);
   const walk = useMemo(() => walkOf(tellings, pairs), [tellings, pairs]);
-  const choice = useRow(walk.rows.length, arrivalRow(walk, arrival));
+  const choice = rowChoice(walk.rows.length, arrivalRow(walk, arrival));
   const { row, goTo } = choice;
   const [playing, setPlaying] = usePlaying(walk);
   const places = tellings.map((_, side) => stepAt(walk, side, row));

@@ -2,7 +2,7 @@ import type { RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { change, route } from "../../state/route.ts";
 import { type Walk, neighbour } from "./telling.ts";
-import type { RowChoice } from "./use-row.ts";
+import type { RowChoice } from "./row-choice.ts";
 
 /** Steps a second. */
 const speeds = [1, 2, 5, 10, 30];

@@ -1,8 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { readCount } from "../../engine/races/count.ts";
 import { askedIn } from "../../engine/races/question.ts";
-import { useLatestTask } from "../../engine/use-latest-task.ts";
-import { type Task, useEngine } from "../../engine/use-task.ts";
+import { type Task, useEngine, useTask } from "../../engine/use-task.ts";
 import type { RaceVerdict } from "../../engine/tasks/verify-races.ts";
 import { Notice } from "../../parts/notice.tsx";
 import { route } from "../../state/route.ts";
@@ -16,7 +15,7 @@ export function RacesView() {
   const engine = useEngine();
   const asked = askedIn(query);
   const key = query["run"] === undefined ? "" : new URLSearchParams(asked).toString() || "default";
-  const task = useLatestTask(engine, "verifyRaces", key === "" ? null : asked, key);
+  const task = useTask(engine, "verifyRaces", key === "" ? null : asked, key, "ends");
   useEffect(askForChoices, []);
   return (
     <div class="races">
