@@ -207,7 +207,7 @@ export { protocols } from "./analysis/verify/worlds.ts";
 export type * from "./analysis/trial/trial.ts";
 export { tryRequest } from "./analysis/trial/try-request.ts";
 export { type StepPair, alignSteps } from "./analysis/walkthrough/align.ts";
-export { followedSteps, pathSteps } from "./analysis/walkthrough/followed-steps.ts";
+export { followedSteps } from "./analysis/walkthrough/followed-steps.ts";
 export type * from "./analysis/walkthrough/step.ts";
 export { type WalkOptions, stepLimit, walkScenario } from "./analysis/walkthrough/walk-scenario.ts";
 export type * from "./analysis/walkthrough/walkthrough.ts";

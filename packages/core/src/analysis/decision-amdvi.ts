@@ -9,10 +9,10 @@ import type { StepDeclaration } from "./decision.ts";
 /** What the steps look at; null where it is not known. */
 export interface AmdviDecisionFacts {
   readonly enabled: boolean | null;
-  /** The DeviceID, and how many entries the device table has. */
+  /** The DeviceID, -1 for none, and how many entries the device table has. */
   readonly deviceTable: { readonly deviceId: number; readonly entries: number | null } | null;
   readonly ga: boolean | null;
-  /** Control.NumIntRemapMode: 2048 interrupts a device. */
+  /** 2048 interrupts a device: the type's bits of the request belong to its index. */
   readonly wideIndex: boolean;
   /** The eight words of the device's entry, as far as they are known. */
   readonly device: Int32Array;
@@ -61,6 +61,7 @@ export const amdviSteps: readonly StepDeclaration<AmdviDecisionFacts, AmdviReadi
     detail: ({ deviceTable }) => {
       if (deviceTable === null) return "the trace gives 8 bits of the DeviceID, and not the device table";
       const { deviceId, entries } = deviceTable;
+      if (deviceId < 0) return "requester unknown: no DeviceID";
       return `DeviceID ${printRequester(deviceId)}${entries === null ? "" : `, ${entries} entries`}`;
     },
   },
@@ -130,8 +131,9 @@ export const amdviSteps: readonly StepDeclaration<AmdviDecisionFacts, AmdviReadi
     detail: ({ entry, ga: wide }) => {
       if (entry === undefined) return "";
       const word = entry[0]!;
-      const type = wide !== false ? ga.inttype(entry, 0) : legacy.inttype(word);
-      return `GuestMode=${legacy.guestmode(word)}, IntType=${type}`;
+      if (wide === false) return `GuestMode=${legacy.guestmode(word)}, IntType=${legacy.inttype(word)}`;
+      // Where a remapped entry has its type, one in guest mode has GALogIntr.
+      return ga.guestmode(entry, 0) === 1 ? "GuestMode=1" : `GuestMode=0, IntType=${ga.inttype(entry, 0)}`;
     },
   },
   {

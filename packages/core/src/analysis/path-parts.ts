@@ -2,6 +2,7 @@ import { hex } from "../spec/codec.ts";
 import { Outcome } from "../hardware/delivery.ts";
 import type { MessageComposer } from "./message-composer.ts";
 import type { Path, PathDelivery, PathMessage } from "./path.ts";
+import { vectorOf } from "./walkthrough/told.ts";
 
 export const outcomeNames: Readonly<Record<Outcome, Path["outcome"]>> = {
   [Outcome.passed]: "passed",
@@ -9,6 +10,11 @@ export const outcomeNames: Readonly<Record<Outcome, Path["outcome"]>> = {
   [Outcome.posted]: "posted",
   [Outcome.blocked]: "blocked",
 };
+
+/** What a request is told to have come to: what left without an entry has passed (qemu.amdvi.pass-zeroed). */
+export function toldOutcome(outcome: Outcome, entryRead: boolean): Path["outcome"] {
+  return outcomeNames[outcome === Outcome.remapped && !entryRead ? Outcome.passed : outcome];
+}
 
 /** A message of int32 halves. */
 export function pathMessage(addressLow: number, addressHigh: number, data: number): PathMessage {
@@ -27,7 +33,7 @@ export function sentBy(
   return {
     message: pathMessage(composer.addressLow, composer.addressHigh, composer.data),
     delivery,
-    result: `vector ${delivery.vector}, destination ${hex(delivery.destination)}`,
+    result: `${vectorOf(delivery.vector)}, ${delivery.logical ? "logical " : ""}destination ${hex(delivery.destination)}`,
   };
 }
 

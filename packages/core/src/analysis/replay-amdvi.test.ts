@@ -113,7 +113,16 @@ describe("the replay of an AMD-Vi trace", () => {
       followed: { rule: "amdvi.ir.intctl-pass", outcome: "passed" },
     });
     expect(replay([enabled, ...pass])).toMatchObject({ disagreedCount: 1 });
-    expect(replay([enabled, ...zeroed])).toMatchObject({ agreed: 1 });
+    const { agreed, followed } = replay([enabled, ...zeroed], { follow: { ordinal: 1 } });
+    expect(agreed).toBe(1);
+    expect(followed).toMatchObject({ rule: "qemu.amdvi.pass-zeroed", outcome: "passed", entry: null });
+    expect(followed!.steps.find(({ verdict }) => verdict === "passed here")).toMatchObject({
+      step: 5,
+      rule: "qemu.amdvi.pass-zeroed",
+    });
+    expect(replay([enabled, ...zeroed, ...pass])).toMatchObject({
+      disagreed: [{ rule: "qemu.amdvi.pass-zeroed" }],
+    });
     expect(replay([enabled, ...zeroed], strict)).toMatchObject({
       disagreed: [{ rule: "amdvi.ir.intctl-pass" }],
     });
@@ -182,6 +191,33 @@ describe("the replay of an AMD-Vi trace", () => {
       disagreed: [{ line: 2, expected: "blocked" }],
     });
   });
+
+  test("lets an SMI pass by the rule for SMIs", () => {
+    const result = replay([enabled, ...unchanged("0x200"), ...remapped], {
+      ...strict,
+      follow: { ordinal: 1 },
+    });
+    expect(result).toMatchObject({
+      agreed: 2,
+      followed: { rule: "amdvi.ir.smi-passes", outcome: "passed" },
+    });
+  });
+
+  test.each([
+    [strict.profile, "0xfee00004", "2048 interrupts a device: data bits 10:8 belong to the index"],
+    [strict.profile, "0xfee00000", "data bits 10:8 are 0: fixed"],
+    ["amdvi-qemu", "0xfee00004", "data bits 10:8 are 0: fixed"],
+  ])(
+    "takes data bits 10:8 for the index's only where the unit does: %s, addr %s",
+    (profile, addr, detail) => {
+      const wide = "amdvi_control_status MMIO_STATUS state 0x80000023487";
+      const lines = edited("addr 0xfee00000 data", `addr ${addr} data`).map((line) =>
+        line.replace("(addr 0xfee00000,", `(addr ${addr},`),
+      );
+      const { followed } = replay([wide, ...lines], { profile, follow: { ordinal: 1 } });
+      expect(followed!.steps[3]!.detail).toBe(detail);
+    },
+  );
 
   test("keeps entries under the strict profile until a table is invalidated, whichever it was", () => {
     const changed = edited("hi 0x23", "hi 0x24").map((line) =>

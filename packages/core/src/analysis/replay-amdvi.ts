@@ -11,11 +11,12 @@ import {
 import { IntCtl, dte, dteBytes, maxIntTabLen } from "../spec/amdvi/dte.ts";
 import { irteBytes } from "../spec/amdvi/irte.ts";
 import { control, deviceTableBase, registers } from "../spec/amdvi/registers.ts";
-import { decode, encode, fromWords, toWords } from "../spec/codec.ts";
+import { decode, encode, toWords } from "../spec/codec.ts";
 import { type RuleId, ruleOf } from "../spec/rules.ts";
 import { CommandRing } from "./command-ring.ts";
 import type { AmdviDecisionFacts } from "./decision-amdvi.ts";
 import type { Ending } from "./decision.ts";
+import { hasWideIndex, leavingRule } from "./leaving-amdvi.ts";
 import { amdviDecision } from "./path-amdvi.ts";
 import type { VendorPath } from "./path.ts";
 import type { Unchecked } from "./replay-result.ts";
@@ -170,14 +171,16 @@ export class AmdviReplay extends UnitReplay {
   }
 
   protected override ruleOf(outcome: Outcome): RuleId {
-    switch (outcome) {
-      case Outcome.passed:
-        return this.#passedBy();
-      case Outcome.posted:
-        return "amdvi.ga.post";
-      default:
-        return "amdvi.ir.remap";
-    }
+    if (outcome === Outcome.posted) return "amdvi.ga.post";
+    const { addressLow, data } = this.pending;
+    return leavingRule(this.#profile, {
+      enabled: this.#profile.deviations.includes("enableIgnored")
+        ? this.#tableSet
+        : this.#control.iommuen === 1,
+      device: this.#deviceEntry(),
+      data,
+      wideIndex: this.#wideIndex(addressLow),
+    });
   }
 
   protected override account(request: TracedRequest, outcome: Outcome, agreed: boolean): void {
@@ -206,7 +209,7 @@ export class AmdviReplay extends UnitReplay {
       deviceTable: null,
       tableLength: null,
       ga,
-      wideIndex: this.#control.numintremapmode === 1 && !this.#profile.deviations.includes("typeFromData"),
+      wideIndex: this.#wideIndex(addressLow),
       device: this.#deviceEntry(),
       address: addressLow,
       data,
@@ -293,14 +296,8 @@ export class AmdviReplay extends UnitReplay {
     return words;
   }
 
-  #passedBy(): RuleId {
-    const remaps = this.#profile.deviations.includes("enableIgnored")
-      ? this.#tableSet
-      : this.#control.iommuen === 1;
-    if (!remaps) return "amdvi.ir.disabled";
-    const { iv, intctl } = decode(dte, fromWords(this.#deviceEntry(), 0, dteBytes * 8));
-    if (iv === 0) return "amdvi.ir.map-invalid";
-    return intctl === IntCtl.pass ? "amdvi.ir.intctl-pass" : "amdvi.ir.type-passes";
+  #wideIndex(address: number): boolean {
+    return hasWideIndex(this.#profile, this.#control.numintremapmode ?? 0, address);
   }
 }
 

@@ -6,7 +6,7 @@ import type { RuleId } from "../spec/rules.ts";
 import type { Ending } from "./decision.ts";
 import { EntryWatch } from "./entry-watch.ts";
 import { MessageComposer, printDelivery, printMessage } from "./message-composer.ts";
-import { outcomeNames, pathMessage, sentBy } from "./path-parts.ts";
+import { pathMessage, sentBy, toldOutcome } from "./path-parts.ts";
 import type { FollowChoice, Path, VendorPath } from "./path.ts";
 import { type Disagreement, type Unchecked, disagreementLimit } from "./replay-result.ts";
 import { Requesters } from "./requesters.ts";
@@ -229,7 +229,7 @@ export abstract class UnitReplay implements TraceHandler {
 
   #pathOf(request: TracedRequest, outcome: Outcome, agreed: boolean): Path {
     const { composer } = this;
-    const ending = { outcome: outcomeNames[outcome], rule: this.ruleFor(outcome) };
+    const ending = { outcome: toldOutcome(outcome, this.entryWatch.seen), rule: this.ruleFor(outcome) };
     const { message, delivery, result } = sentBy(outcome, composer);
     return {
       vendor: this.vendor,

@@ -20,6 +20,8 @@ export type Space = "kernel" | "user";
 export interface FunctionSymbol extends Compiled {
   readonly name: string;
   readonly space: Space;
+  /** A processor calls it, for a vector that it takes. */
+  readonly idtEntry?: true;
 }
 
 /** One thread of execution: the calls that it is in, outermost first, in its program and in the kernel. */

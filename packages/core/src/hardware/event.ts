@@ -25,7 +25,7 @@ const kinds = {
   undelivered: ["destination", "vector", "deliveryMode"],
   /** Software wrote a register of a unit. */
   register: ["offset", "low", "high"],
-  /** Cached entries were dropped: `count` from `first`, or all with -1; AMD: of `device`, with its table entry or not. */
+  /** Cached entries were dropped: `count` from `first`, or `first` -1; AMD: of `device`, with its table entry or not, else -1. */
   invalidated: ["first", "count", "device", "deviceEntry"],
   /** A wait descriptor or command completed. */
   completed: ["addressLow", "addressHigh", "low", "high"],

@@ -33,8 +33,8 @@ interface Timer {
 
 /** A high precision event timer: a 32-bit counter, and one-shot timers that send messages when it comes to their time. */
 export class Hpet {
+  readonly requester: number;
   readonly #root: RootComplex;
-  readonly #requester: number;
   readonly #timers: readonly Timer[];
   #enabled = false;
   #counter = 0;
@@ -45,7 +45,7 @@ export class Hpet {
       throw new RangeError(`HPET: ${timers} timers, expected 1 to 32`);
     }
     this.#root = root;
-    this.#requester = requester;
+    this.requester = requester;
     this.#timers = Array.from({ length: timers }, () => powerOn());
   }
 
@@ -103,7 +103,7 @@ export class Hpet {
   #fire({ configuration, address, value }: Timer): void {
     const { int, fsb } = decode(hpetTimerConfiguration, BigInt(configuration));
     // hpet.timer.message
-    if (int === 1 && fsb === 1) this.#root.writeDword(this.#requester, address | 0, 0, value | 0);
+    if (int === 1 && fsb === 1) this.#root.writeDword(this.requester, address | 0, 0, value | 0);
   }
 
   get #capabilities(): bigint {

@@ -1,14 +1,14 @@
-import { type Arguments, type Compiled, underSymbol } from "../hardware/call-stack.ts";
+import { type Arguments, type FunctionSymbol, underSymbol } from "../hardware/call-stack.ts";
 import type { Kernel } from "./kernel.ts";
 
 /**
  * A function of the kernel under its own symbol.
- * @param compiled what compilers made of it, where that is not one frame a call.
+ * @param more what compilers made of it, where that is not one frame a call; and whether the IDT leads to it.
  */
 export function kernelFunction<A extends Arguments, R>(
   name: string,
   body: (k: Kernel, ...args: A) => R,
-  compiled: Compiled = {},
+  more: Omit<FunctionSymbol, "name" | "space"> = {},
 ): (k: Kernel, ...args: A) => R {
-  return underSymbol({ ...compiled, name, space: "kernel" }, body);
+  return underSymbol({ ...more, name, space: "kernel" }, body);
 }

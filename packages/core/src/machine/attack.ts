@@ -29,6 +29,8 @@ const firstVector = 0x10;
 const broadcast = 0xff;
 const handles = 1 << 16;
 const amdIndices = 1 << 11;
+/** Entries that are tried before everything else: those of whom the kernel set up first. */
+const firstEntries = 16;
 
 /** A device writes every message that it can think of: each CPU, vector and delivery mode, and each index of a table. */
 export class Attack {
@@ -67,10 +69,14 @@ export class Attack {
   }
 
   run(): AttackResult {
-    this.#compatibility();
-    if (this.#hardware.settings.vendor === "amd") this.#indices();
-    else {
-      this.#remappable();
+    if (this.#hardware.settings.vendor === "amd") {
+      this.#indices(0, firstEntries);
+      this.#compatibility();
+      this.#indices(firstEntries, amdIndices);
+    } else {
+      this.#remappable(0, firstEntries);
+      this.#compatibility();
+      this.#remappable(firstEntries, handles);
       this.#malformed();
     }
     return this.result;
@@ -92,12 +98,12 @@ export class Attack {
   }
 
   /** AMD-Vi takes the data for an index, whatever the address says. */
-  #indices(): void {
-    for (let index = 0; index < amdIndices; index++) this.#attempt(prefix, index, DeliveryMode.fixed, -1);
+  #indices(from: number, to: number): void {
+    for (let index = from; index < to; index++) this.#attempt(prefix, index, DeliveryMode.fixed, -1);
   }
 
-  #remappable(): void {
-    for (let handle = 0; handle < handles; handle++) {
+  #remappable(from: number, to: number): void {
+    for (let handle = from; handle < to; handle++) {
       this.#attempt(remappableAddress(handle, 0), 0, DeliveryMode.fixed, -1);
     }
   }

@@ -9,6 +9,8 @@ export interface ShownValue {
   readonly at: number;
   readonly high?: number;
   readonly hexadecimal?: true;
+  /** The number that says that there is none: it is not shown. */
+  readonly none?: number;
 }
 
 /** How an event looks on the timeline. */
@@ -16,6 +18,8 @@ export interface ShownEvent {
   readonly place: Place;
   /** What it is called; a vector's number is put behind it where `vector` says at which place that stands. */
   readonly title: string;
+  /** What it is called where it has none of its values. */
+  readonly bare?: string;
   readonly vector?: number;
   readonly values: readonly ShownValue[];
 }
@@ -28,6 +32,11 @@ function hex(name: string, at: number, high?: number): ShownValue {
   return { name, at, hexadecimal: true, ...(high !== undefined && { high }) };
 }
 
+/** A value that an event may not have. */
+function unless(none: number, value: ShownValue): ShownValue {
+  return { ...value, none };
+}
+
 /** Each kind of event. One that is not here is shown by its name alone. */
 export const shownEvents: Readonly<Partial<Record<EventName, ShownEvent>>> = {
   request: { place: "device", title: "MSI write", values: [hex("address", 1), hex("data", 2)] },
@@ -35,7 +44,7 @@ export const shownEvents: Readonly<Partial<Record<EventName, ShownEvent>>> = {
   fault: {
     place: "unit",
     title: "blocked",
-    values: [hex("reason", 0), hex("requester", 1), integer("index", 2), integer("recorded", 3)],
+    values: [hex("reason", 0), hex("requester", 1), unless(-1, integer("index", 2)), integer("recorded", 3)],
   },
   passed: { place: "unit", title: "passed", values: [hex("address", 0), hex("data", 1)] },
   remapped: { place: "unit", title: "remapped", values: [hex("vector", 4), integer("destination", 0)] },
@@ -54,7 +63,8 @@ export const shownEvents: Readonly<Partial<Record<EventName, ShownEvent>>> = {
   invalidated: {
     place: "unit",
     title: "invalidated",
-    values: [integer("first", 0), integer("count", 1), hex("device", 2)],
+    bare: "invalidated: everything",
+    values: [unless(-1, integer("first", 0)), unless(-1, integer("count", 1)), unless(-1, hex("device", 2))],
   },
   completed: { place: "unit", title: "wait completed", values: [hex("address", 0, 1), hex("data", 2, 3)] },
   event: { place: "unit", title: "own interrupt", values: [hex("address", 0, 1), hex("data", 2)] },

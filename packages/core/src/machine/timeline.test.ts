@@ -16,6 +16,8 @@ interface Scene {
   readonly report: (kind: EventName, ...values: number[]) => void;
   /** Calls a function. */
   readonly call: (name: string, body?: () => void) => void;
+  /** Calls an entry of the IDT. */
+  readonly interrupt: (name: string, body?: () => void) => void;
 }
 
 function reporter(observer: Observer): Scene["report"] {
@@ -36,7 +38,10 @@ function traceOf(act: (scene: Scene) => void): ReturnType<typeof readTrace> {
   const call: Scene["call"] = (name, body = () => {}) => {
     underSymbol({ name, space: "kernel" }, body)({ calls });
   };
-  act({ clock, timeline, calls, report: reporter(timeline), call });
+  const interrupt: Scene["interrupt"] = (name, body = () => {}) => {
+    underSymbol({ name, space: "kernel", idtEntry: true }, body)({ calls });
+  };
+  act({ clock, timeline, calls, report: reporter(timeline), call, interrupt });
   timeline.finish();
   return readTrace(trace.bytes());
 }
@@ -52,14 +57,14 @@ const device = 0x4200;
 
 describe("flows", () => {
   test("lead from an MSI write through the unit and the processor to the handler", () => {
-    const trace = traceOf(({ report, call }) => {
+    const trace = traceOf(({ report, call, interrupt }) => {
       report("request", device, 0xfee00000 | 0, 0);
       report("entry", 5, 1);
       report("remapped", 3, 0, 0, 0, 0x31, 0);
       report("accepted", 3, 0x31, 0, 0);
       call("something_else");
       report("acknowledged", 3, 0x31);
-      call("asm_common_interrupt", () => call("common_interrupt"));
+      interrupt("asm_common_interrupt", () => call("common_interrupt"));
     });
     expect(path(trace, 1)).toEqual([
       "42:00.0: MSI write",
@@ -68,6 +73,19 @@ describe("flows", () => {
       "APIC 3: vector 31h",
       "swapper/0: asm_common_interrupt (end)",
     ]);
+  });
+
+  test("pass the calls in which a guest is left for the interrupt", () => {
+    const trace = traceOf(({ report, call, interrupt }) => {
+      report("vmEntry", 0, 3);
+      report("request", device, 0, 0);
+      report("remapped", 3, 0, 0, 0, 0x31, 0);
+      report("accepted", 3, 0x31, 0, 0);
+      report("acknowledged", 3, 0x31);
+      report("vmExit", 0, 3, 1);
+      call("vcpu_enter_guest", () => interrupt("asm_common_interrupt", () => interrupt("asm_sysvec_other")));
+    });
+    expect(path(trace, 1).slice(-2)).toEqual(["APIC 3: vector 31h", "swapper/0: asm_common_interrupt (end)"]);
   });
 
   test("lead through a descriptor to the vCPU that owns it", () => {
@@ -111,9 +129,25 @@ describe("flows", () => {
     expect(trace.events.find(({ name }) => name === "blocked")!.values).toEqual({
       reason: 0x25n,
       requester: BigInt(device),
-      index: -1n,
       recorded: 1n,
     });
+  });
+
+  test.each<[outcome: EventName, values: number[], follows: string[]]>([
+    ["fault", [0x25, device, -1, 1], ["unit: blocked (end)"]],
+    ["remapped", [3, 0, 0, 0, 0x31, 0], ["unit: remapped", "APIC 3: vector 31h"]],
+    ["passed", [0, 0], ["unit: passed", "APIC 3: vector 31h"]],
+    ["posted", [0x1000, 0, 0x41, 1, 1], ["unit: posted", "APIC 3: vector 31h"]],
+    ["posted", [0x1000, 0, 0x41, 0, 1], ["unit: posted"]],
+  ])("keep to their request when the unit interrupts first: %s %j", (outcome, values, follows) => {
+    const trace = traceOf(({ report }) => {
+      report("request", device, 0, 0);
+      report("event");
+      report("accepted", 0, 0x20, 0, 0);
+      report(outcome, ...values);
+      report("accepted", 3, 0x31, 0, 0);
+    });
+    expect(path(trace, 1)).toEqual(["42:00.0: MSI write", "unit: interrupt request", ...follows]);
   });
 
   test.each<[string, (scene: Scene) => void]>([
@@ -202,6 +236,15 @@ test("every other kind of event is shown as an instant, with its values by name"
   expect(valuesOf("register written")).toEqual({ offset: 1n, value: 0x3_0000_0002n });
   expect(valuesOf("DMA")).toEqual({ address: 0x3_0000_0002n, length: 4n, write: 5n });
   expect(instants.find(({ name }) => name === "undelivered")!.track).toBe("undelivered");
+});
+
+test.each<[values: number[], name: string, shown: object]>([
+  [[4, 2, -1], "invalidated", { first: 4n, count: 2n }],
+  [[-1, -1, device], "invalidated", { device: BigInt(device) }],
+  [[-1, -1, -1], "invalidated: everything", {}],
+])("an invalidation of %j shows what was named alone", (given, name, shown) => {
+  const { events } = traceOf(({ report }) => report("invalidated", ...given));
+  expect(events.map((event) => [event.name, event.values])).toEqual([[name, shown]]);
 });
 
 test("a kind of event that does not exist is passed over", () => {

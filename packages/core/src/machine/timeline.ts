@@ -3,7 +3,7 @@ import { type EventKind, type EventName, type Observer, eventKinds } from "../ha
 import { hexByte, printRequester } from "../spec/requester.ts";
 import type { Clock } from "./clock.ts";
 import { type NameId, type TrackId, TrackEventType } from "./perfetto.ts";
-import { type Place, shownEvents } from "./timeline-events.ts";
+import { type Place, type ShownEvent, shownEvents } from "./timeline-events.ts";
 import { type TimelineWriter, threadsGroup } from "./timeline-writer.ts";
 
 /** A processor's track, and the flows that led to each of its vectors and were not yet taken up. */
@@ -26,7 +26,10 @@ interface Kind {
     /** -1 for a value of 32 bits. */
     readonly high: number;
     readonly hexadecimal: boolean;
+    readonly none: number | undefined;
   }[];
+  /** In place of the title where it has none of its values; 0: the same. */
+  readonly bare: NameId;
 }
 
 const vectors = 256;
@@ -60,11 +63,13 @@ export class Timeline implements Observer, CallListener {
   readonly #unit: TrackId;
   #fabric: TrackId = 0;
   #lastFlow = 0;
-  /** The flow of the request that is in a unit, or has just left it. */
+  /** The flow of the request that is in a unit. */
+  #requested = 0;
+  /** The flow that the next interrupt which a local APIC accepts belongs to. */
   #inFlight = 0;
   /** A request is in the unit: its slice is open. */
   #inUnit: TrackId = 0;
-  /** The flow that the next call takes up. */
+  /** The flow that the next entry of the IDT takes up. */
   #taken = 0;
   #finished = false;
 
@@ -105,7 +110,7 @@ export class Timeline implements Observer, CallListener {
     this.#record(this.#unit, kind, a, b, c, d, e, f);
   }
 
-  /** A processor takes a vector: the function that is called next handles what led to it. */
+  /** A processor takes a vector: the IDT's entry that is called next handles what led to it. */
   #acknowledged(apicId: number, vector: number): void {
     const { flows } = this.#processor(apicId);
     this.#taken = flows[vector]!;
@@ -117,8 +122,10 @@ export class Timeline implements Observer, CallListener {
     const track = this.#threads.get(thread) ?? this.#newThread(thread);
     const name = this.#symbols.get(symbol) ?? this.#newSymbol(symbol);
     this.#writer.event(TrackEventType.begin, this.#clock.now, track, name);
-    if (this.#taken !== 0) this.#writer.lastFlow(this.#taken);
-    this.#taken = 0;
+    if (this.#taken !== 0 && symbol.idtEntry === true) {
+      this.#writer.lastFlow(this.#taken);
+      this.#taken = 0;
+    }
     this.#writer.close();
   }
 
@@ -179,28 +186,30 @@ export class Timeline implements Observer, CallListener {
         return;
       case eventKinds.request:
         this.#leaveUnit();
-        this.#inFlight = ++this.#lastFlow;
-        this.#instant(kind, this.#device(a), this.#inFlight, 0);
-        this.#begin(unit, this.#titles.request, this.#inFlight);
+        this.#inFlight = 0;
+        this.#requested = ++this.#lastFlow;
+        this.#instant(kind, this.#device(a), this.#requested, 0);
+        this.#begin(unit, this.#titles.request, this.#requested);
         this.#inUnit = unit;
         return;
       case eventKinds.entry:
         this.#instant(kind, unit, 0, 0);
         return;
       case eventKinds.fault:
-        this.#instant(kind, unit, 0, this.#inFlight);
+        this.#instant(kind, unit, 0, this.#requested);
         this.#inFlight = 0;
         this.#leaveUnit();
         return;
       case eventKinds.passed:
       case eventKinds.remapped:
-        this.#instant(kind, unit, this.#inFlight, 0);
+        this.#instant(kind, unit, this.#requested, 0);
+        this.#inFlight = this.#requested;
         this.#leaveUnit();
         return;
       case eventKinds.posted:
-        this.#instant(kind, unit, this.#inFlight, 0);
-        (this.#descriptors.get(a)?.flows ?? this.#unclaimed)[c] = this.#inFlight;
-        if (d === 0) this.#inFlight = 0;
+        this.#instant(kind, unit, this.#requested, 0);
+        (this.#descriptors.get(a)?.flows ?? this.#unclaimed)[c] = this.#requested;
+        this.#inFlight = d === 0 ? 0 : this.#requested;
         this.#leaveUnit();
         return;
       case eventKinds.accepted: {
@@ -243,22 +252,31 @@ export class Timeline implements Observer, CallListener {
   #leaveUnit(): void {
     if (this.#inUnit !== 0) this.#end(this.#inUnit);
     this.#inUnit = 0;
+    this.#requested = 0;
   }
 
   /** Writes an event with its values. */
   #instant(kind: Kind, track: TrackId, flow: number, lastFlow: number): void {
     const writer = this.#writer;
     const given = this.#values;
-    const name = kind.vectorTitle === null ? kind.title : this.#vectorName(kind, given[kind.vectorAt]!);
+    const name = this.#titleOf(kind);
     writer.event(TrackEventType.instant, this.#clock.now, track, name);
     if (flow !== 0) writer.flow(flow);
     if (lastFlow !== 0) writer.lastFlow(lastFlow);
     for (const value of kind.values) {
       const low = given[value.at]!;
+      if (low === value.none) continue;
       if (value.hexadecimal) writer.hex(value.name, low, value.high < 0 ? 0 : given[value.high]!);
       else writer.integer(value.name, low);
     }
     writer.close();
+  }
+
+  #titleOf(kind: Kind): NameId {
+    const given = this.#values;
+    if (kind.vectorTitle !== null) return this.#vectorName(kind, given[kind.vectorAt]!);
+    const bare = kind.bare !== 0 && kind.values.every(({ at, none }) => given[at] === none);
+    return bare ? kind.bare : kind.title;
   }
 
   #vectorName(kind: Kind, vector: number): NameId {
@@ -270,11 +288,13 @@ export class Timeline implements Observer, CallListener {
   }
 
   #kindOf(name: EventName): Kind {
-    const { place, title, vector, values } = shownEvents[name] ?? { place: "unit", title: name, values: [] };
+    const shown: ShownEvent = shownEvents[name] ?? { place: "unit", title: name, values: [] };
+    const { place, title, bare, vector, values } = shown;
     const writer = this.#writer;
     return {
       place,
       title: writer.name(title),
+      bare: bare === undefined ? 0 : writer.name(bare),
       vectorTitle: vector === undefined ? null : title,
       vectorAt: vector ?? 0,
       vectorNames: new Int32Array(vectors),
@@ -283,6 +303,7 @@ export class Timeline implements Observer, CallListener {
         at: value.at,
         high: value.high ?? -1,
         hexadecimal: value.hexadecimal ?? false,
+        none: value.none,
       })),
     };
   }

@@ -1,4 +1,4 @@
-import type { Layout } from "./layout.ts";
+import { type Layout, maskOf, reservedMask } from "./layout.ts";
 
 /** How software may use a register. */
 export type Access = "RO" | "RW" | "WO" | "RW1C";
@@ -14,4 +14,20 @@ export interface Register {
   readonly layout?: Layout;
   /** Fields of a register that software cannot change although its access is not RO. */
   readonly fixed?: readonly string[];
+}
+
+/** Bits that software changes by writing to them, or clears by writing ones. */
+export function usableBits({ width, access, layout, fixed = [] }: Register): bigint {
+  if (access === "RO") return 0n;
+  let mask = maskOf([width - 1, 0]);
+  if (layout === undefined) return mask;
+  mask &= ~reservedMask(layout);
+  for (const name of fixed) for (const part of layout.fields[name]!.parts) mask &= ~maskOf(part);
+  return mask;
+}
+
+/** What a register reads that software has written. */
+export function afterWrite(register: Register, before: bigint, value: bigint): bigint {
+  const usable = usableBits(register);
+  return register.access === "RW1C" ? before & ~(value & usable) : (before & ~usable) | (value & usable);
 }

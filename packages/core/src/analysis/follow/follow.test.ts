@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { dte } from "../../spec/amdvi/dte.ts";
+import { encode } from "../../spec/codec.ts";
 import type { RuleId } from "../../spec/rules.ts";
 import { TestHost, bridgeConfig, vtdMessage } from "../host/testing/test-host.ts";
 import type { FollowedInterrupt } from "./following.ts";
@@ -350,4 +352,22 @@ test("every interrupt of AMD-Vi goes through its device's table", () => {
     change(test);
     expect(one(test, "irq 40")).toMatchObject({ outcome: "blocked", rule });
   }
+});
+
+test.each<readonly [string, number, Parameters<typeof encode<keyof typeof dte.fields>>[1], RuleId]>([
+  ["IV=0", 2, { iv: 0 }, "amdvi.ir.map-invalid"],
+  ["IntCtl=01b", 2, { iv: 1, intctl: 1 }, "amdvi.ir.intctl-pass"],
+  ["an SMI, IntCtl=01b", 0x202, { iv: 1, intctl: 1 }, "amdvi.ir.smi-passes"],
+  ["an NMI with NMIPass=1, IntCtl=01b", 0x402, { iv: 1, intctl: 1, nmipass: 1 }, "amdvi.ir.type-passes"],
+])("an interrupt of AMD-Vi passes by the first rule that lets it: %s", (_, data, fields, rule) => {
+  const test = new TestHost().cpus(4).amdvi().device("00:03.0");
+  test.remapped128(0x18, 2, { vector: 0x25, dest: 3 });
+  test.with((draft) => {
+    const entry = encode(dte, { v: 1, tv: 1, inttablen: 9, inttableptr: 0x20_0000n, ...fields });
+    (draft.amdviUnit("ivhd0").devices!.value as Map<number, bigint>).set(0x18, entry);
+  });
+  test.irq(40, { device: "00:03.0", message: { address: 0xfee0_0000n, data }, actions: ["nic"] });
+  const { decision } = one(test, "irq 40");
+  expect(decision).toMatchObject({ outcome: "passed", rule });
+  expect(decision!.steps.find(({ verdict }) => verdict === "passed here")).toMatchObject({ rule });
 });

@@ -14,6 +14,7 @@ import { printRequester } from "../../spec/requester.ts";
 import type { RuleId } from "../../spec/rules.ts";
 import { type AmdviDecisionFacts, type AmdviReading, amdviSteps } from "../decision-amdvi.ts";
 import type { HostLinks } from "../host/links.ts";
+import { hasWideIndex, leavingRule } from "../leaving-amdvi.ts";
 import { MessageComposer } from "../message-composer.ts";
 import { amdviDecision } from "../path-amdvi.ts";
 import {
@@ -210,7 +211,15 @@ export class AmdviHost {
     }
     watch.watching = true;
     const outcome = unit.interrupt(address, data | 0, requester);
-    const rule = outcome === Outcome.blocked ? unit.fault!.rule : passedRule(outcome, choice, fields);
+    const words = toWords(device.entry ?? 0n, 256);
+    const enabled = choice.iommuen === 1;
+    const wideIndex = hasWideIndex(unit.profile, choice.wide, address);
+    const rule =
+      outcome === Outcome.blocked
+        ? unit.fault!.rule
+        : outcome === Outcome.posted
+          ? "amdvi.ga.post"
+          : leavingRule(unit.profile, { enabled, device: words, data, wideIndex });
     const open = openAt(choice, requester, device.entry, watch.seen, value);
     const { ending, result, message, delivery } = cameTo(outcome, rule, open, composer);
     const posted = open === undefined ? watch.posted : null;
@@ -221,8 +230,8 @@ export class AmdviHost {
         entries: this.#deviceTable === null ? null : (this.#deviceTable.pages * 4096) / dteBytes,
       },
       ga: known(settings.gaen),
-      wideIndex: choice.wide === 1 && (address & 4) !== 0,
-      device: toWords(device.entry ?? 0n, 256),
+      wideIndex,
+      device: words,
       tableLength: fields === undefined ? null : Number(fields.inttablen),
       address,
       data: data | 0,
@@ -261,18 +270,6 @@ export class AmdviHost {
 
 function one(origin: Origin | undefined | null): Origin[] {
   return origin === undefined || origin === null ? [] : [origin];
-}
-
-function passedRule(
-  outcome: Outcome,
-  { iommuen }: Choice<AmdviSettings>,
-  fields: { readonly iv: number | bigint; readonly intctl: number | bigint } | undefined,
-): RuleId {
-  if (outcome === Outcome.posted) return "amdvi.ga.post";
-  if (outcome === Outcome.remapped) return "amdvi.ir.remap";
-  if (iommuen === 0 || fields === undefined) return "amdvi.ir.disabled";
-  if (fields.iv === 0) return "amdvi.ir.map-invalid";
-  return fields.intctl === 1 ? "amdvi.ir.intctl-pass" : "amdvi.ir.type-passes";
 }
 
 /** The rule of the step from which on the answer hangs on something that is not known. */

@@ -4,6 +4,7 @@ import { AmdviUnit } from "../../hardware/amdvi/unit.ts";
 import { amdviProfileNamed } from "../../hardware/profile.ts";
 import { IntCtl, dte, dteBytes } from "../../spec/amdvi/dte.ts";
 import { irteBytes } from "../../spec/amdvi/irte.ts";
+import { southBridgeIoapic } from "../../spec/amdvi/request.ts";
 import * as amdData from "../../spec/accessors/msi-amd-data.ts";
 import { decode, encode, toWords } from "../../spec/codec.ts";
 import { amdviDecision } from "../path-amdvi.ts";
@@ -12,8 +13,8 @@ import { postsToPage } from "../walkthrough/told.ts";
 import { type Stage, type StageParts, check } from "./stage.ts";
 import type { Trial } from "./trial.ts";
 
-/** Where things lie. */
-const place = { deviceTable: 2 ** 50, table: 2 ** 51, log: 2 ** 50 + 2 ** 30 } as const;
+/** Where the device's table lies, if nobody says. */
+const usualTable = 2 ** 51;
 
 /** Of a request that does not tell its requester: 01:00.0. */
 const usualRequester = 0x0100;
@@ -27,20 +28,23 @@ export function amdviStage(trial: Trial, { memory, fabric, observer }: StagePart
   const bytes = ga ? irteBytes.ga : irteBytes.legacy;
   check("entry", entry, bytes * 8);
   check("device table entry", trial.deviceEntry ?? 0n, dte.width);
-  const given =
-    trial.deviceEntry === undefined
-      ? { v: 1, iv: 1, inttablen: index2048 ? 11 : 9, intctl: IntCtl.remap }
-      : decode(dte, trial.deviceEntry);
-  const requester = trial.requester ?? usualRequester;
-  const device = encode(dte, { ...given, inttableptr: place.table });
-  memory.writeWords(place.deviceTable + dteBytes * requester, toWords(device, dte.width));
+  const isIoapic = trial.requester === null && profile.deviations.includes("unknownRequesterIsIoapic");
+  const requester = isIoapic ? southBridgeIoapic : (trial.requester ?? usualRequester);
+  const inttablen = index2048 ? 11 : 9;
+  const usual = { v: 1, iv: 1, inttablen, intctl: IntCtl.remap, inttableptr: usualTable };
+  const device = trial.deviceEntry ?? encode(dte, usual);
+  const table = Number(decode(dte, device).inttableptr);
+  // In the half of memory in which the device's table does not lie.
+  const deviceTable = table < 2 ** 51 ? 2 ** 51 + 2 ** 50 : 2 ** 50;
+  const log = deviceTable + 2 ** 30;
+  memory.writeWords(deviceTable + dteBytes * requester, toWords(device, dte.width));
   const index = amdData.index(trial.data | 0);
-  memory.writeWords(place.table + bytes * index, toWords(entry, bytes * 8));
+  memory.writeWords(table + bytes * index, toWords(entry, bytes * 8));
   const unit = new AmdviUnit({ memory, fabric, profile, observer });
-  const events = { base: place.log };
-  const guestLog = { base: place.log + 2 ** 20 };
+  const events = { base: log };
+  const guestLog = { base: log + 2 ** 20 };
   if (remapping) {
-    bringUp(unit, { deviceTable: place.deviceTable, ga, guestMode, x2apic: xt, index2048, events, guestLog });
+    bringUp(unit, { deviceTable, ga, guestMode, x2apic: xt, index2048, events, guestLog });
   }
   const live = new LiveAmdvi(unit, memory);
   return {

@@ -35,6 +35,14 @@ export interface StageParts {
   readonly observer: DecisionWatch;
 }
 
+/** @throws InputError when a number is not a whole one, or does not fit. */
+export function checkNumber(name: string, value: number, width: number): void {
+  if (!Number.isInteger(value) || value < 0) {
+    throw new InputError(`${name} ${value}: expected a whole number of ${width} bits`);
+  }
+  check(name, BigInt(value), width);
+}
+
 /** @throws InputError when a value does not fit. */
 export function check(name: string, value: bigint, width: number): void {
   if (value < 0n || value >> BigInt(width) !== 0n) {

@@ -31,7 +31,7 @@ export interface Trial {
   readonly xt?: boolean;
   /** AMD-Vi: 2048 interrupts a device. */
   readonly index2048?: boolean;
-  /** AMD-Vi: the device's entry, 256 bits; one that remaps unless told. Where its table lies is not taken from it. */
+  /** AMD-Vi: the device's entry, 256 bits; one that remaps unless told. */
   readonly deviceEntry?: bigint;
 }
 

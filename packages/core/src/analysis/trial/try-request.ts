@@ -8,13 +8,13 @@ import { type RuleId, ruleOf } from "../../spec/rules.ts";
 import type { Ending } from "../decision.ts";
 import { DecisionWatch } from "../follow/host-decision.ts";
 import { MessageComposer } from "../message-composer.ts";
-import type { UnitDecision } from "../path.ts";
-import { outcomeNames, sentBy } from "../path-parts.ts";
+import type { Path, UnitDecision } from "../path.ts";
+import { sentBy, toldOutcome } from "../path-parts.ts";
 import type { Request } from "../walkthrough/live-unit.ts";
 import { sends } from "../walkthrough/sent-message.ts";
 import { type Told, routes, stepOf, vectorOf } from "../walkthrough/told.ts";
 import { amdviStage } from "./amdvi-stage.ts";
-import { type Stage, check } from "./stage.ts";
+import { type Stage, check, checkNumber } from "./stage.ts";
 import type { Trial, TrialResult } from "./trial.ts";
 import { vtdStage } from "./vtd-stage.ts";
 
@@ -27,7 +27,8 @@ const interruptRange = { from: 0xfee0_0000n, to: 0xfeef_ffffn };
 export function tryRequest(trial: Trial): TrialResult {
   const { vendor } = trial;
   check("address", trial.address, 64);
-  check("data", BigInt(trial.data >>> 0), 32);
+  checkNumber("data", trial.data, 32);
+  if (typeof trial.requester === "number") checkNumber("requester", trial.requester, 16);
   if (trial.address < interruptRange.from || trial.address > interruptRange.to || trial.address % 4n !== 0n) {
     throw new InputError(
       `address ${hex(trial.address)}: an interrupt is a write to FEEx_xxxxh that is aligned to 4 bytes`,
@@ -48,13 +49,14 @@ export function tryRequest(trial: Trial): TrialResult {
   watch.watching = true;
   const outcome = stage.interrupt(request.address, request.data, requester);
   const { message, delivery, result } = sentBy(outcome, parts.fabric);
-  const rule = ruleFor(stage, outcome, request);
-  const ending: Ending = { outcome: outcomeNames[outcome], rule };
+  const cameTo = toldOutcome(outcome, watch.seen);
+  const rule = ruleFor(stage, cameTo, request);
+  const ending: Ending = { outcome: cameTo, rule };
   const seen = watch.seen ? { index: watch.index, cached: watch.cached, words: watch.words } : undefined;
   const posted = watch.posted === null ? null : stage.posting(watch.posted);
   const told: Told[] = [
     sends(source, undefined, address, trial.data, vendor),
-    routes(source, requester),
+    routes(source, requester, vendor),
     ...stage.live.decided(request, seen, ending, result),
     ...(posted?.told ?? []),
   ];
@@ -64,7 +66,7 @@ export function tryRequest(trial: Trial): TrialResult {
     vendor,
     profile: stage.profile,
     requester: requester < 0 ? null : requester,
-    outcome: outcomeNames[outcome],
+    outcome: cameTo,
     rule,
     section: ruleOf(rule).section,
     decision: {
@@ -80,16 +82,14 @@ export function tryRequest(trial: Trial): TrialResult {
   };
 }
 
-function ruleFor(stage: Stage, outcome: Outcome, request: Request): RuleId {
+function ruleFor({ live }: Stage, outcome: Path["outcome"], request: Request): RuleId {
   switch (outcome) {
-    case Outcome.blocked:
-      return stage.live.blockedBy();
-    case Outcome.passed:
-      return stage.live.passedBy(request);
-    case Outcome.posted:
-      return stage.live.rules.posted;
+    case "blocked":
+      return live.blockedBy();
+    case "passed":
+      return live.passedBy(request);
     default:
-      return stage.live.rules.remapped;
+      return live.rules[outcome];
   }
 }
 
@@ -115,6 +115,6 @@ function notification(composer: MessageComposer): Told {
     actor: `APIC ${destination}`,
     title: `the notification goes out as ${vectorOf(composer.vector)}`,
     detail: `physical destination ${hex(destination)}`,
-    rule: "vtd.post.edge",
+    rule: "vtd.post.notify",
   };
 }

@@ -10,7 +10,7 @@ export const avicProperties = [
   "entry in the wrong mode",
   "unit with an old entry",
   "entry that blocks its interrupt",
-  "doorbell to a CPU that cannot act on it",
+  "vCPU taken for where it is not",
   "lost interrupt",
   "endless wakeup",
 ] as const;
@@ -60,7 +60,7 @@ export class AvicVerdict {
       if (this.#step(this.#state.threadAt(vcpu)) !== done) continue;
       const asleep = this.isAsleep(vcpu);
       if (!inGuest && !asleep) continue;
-      if (this.#isElsewhere(vcpu, inGuest)) wrong |= bits["doorbell to a CPU that cannot act on it"];
+      if (this.#isElsewhere(vcpu, inGuest)) wrong |= bits["vCPU taken for where it is not"];
       const unnoticed = this.#spare(vcpu, SpareWord.irr) !== 0 && this.#spare(vcpu, SpareWord.noticed) === 0;
       if (unnoticed) wrong |= bits["lost interrupt"];
     }

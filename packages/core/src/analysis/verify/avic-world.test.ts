@@ -37,7 +37,7 @@ describe("nothing goes wrong in any order of", () => {
 });
 
 const lost = "lost interrupt";
-const elsewhere = "doorbell to a CPU that cannot act on it";
+const elsewhere = "vCPU taken for where it is not";
 
 describe("without a step something goes wrong:", () => {
   test.each<[string, string]>([

@@ -1,13 +1,20 @@
 import { describe, expect, test } from "vitest";
+import { avicPosting } from "../../linux/posting/avic-table.ts";
+import { vmxPosting } from "../../linux/posting/vmx-table.ts";
+import { ruleOf } from "../../spec/rules.ts";
 import { baseSize } from "./protocol.ts";
 import { raceSteps } from "./race-steps.ts";
 import { explore } from "./search.ts";
 import { type Sequence, sequenceOf } from "./sequence.ts";
+import { ruleOfMove } from "./step-rules.ts";
 import { protocols } from "./worlds.ts";
 
-function without(vendor: "intel" | "amd", id: string): { sequence: Sequence; moves: readonly unknown[] } {
+function without(
+  vendor: "intel" | "amd",
+  id: string,
+  play = protocols[vendor].removable.find((each) => each.id === id)!.play,
+): { sequence: Sequence; moves: readonly unknown[] } {
   const protocol = protocols[vendor];
-  const { play } = protocol.removable.find((each) => each.id === id)!;
   const counterexample = explore(protocol.world(play, baseSize, id)).counterexample!;
   const sequence = sequenceOf(protocol.world(play, baseSize, id), counterexample);
   return { sequence, moves: counterexample.moves };
@@ -75,6 +82,16 @@ describe("a counterexample made once more", { timeout: 30_000 }, () => {
     expect(history(sequence, "vcpu 0", "IRR").at(-1)).toBe("from device 1");
   });
 
+  test("has an arrow to the host for the interrupt that the unit does not post, and one only", () => {
+    const { sequence } = without("amd", "software-doorbell", "assign");
+    const comes = sequence.beats.findIndex(({ lane, move }) => lane === "host" && move.actor === "device 0");
+    const arrow = { from: "IOMMU", to: "host", what: "host's vector" };
+    expect(sequence.beats[comes]!.move.step).toBe("software-request");
+    expect(sequence.beats[comes]!.arrows).toContainEqual(arrow);
+    const all = sequence.beats.flatMap(({ arrows }) => arrows.filter(({ what }) => what === arrow.what));
+    expect(all).toEqual([arrow]);
+  });
+
   test("knows where a round begins", () => {
     const { sequence } = without("amd", "log-clear-interrupt");
     expect(sequence.property).toBe("endless wakeup");
@@ -93,8 +110,8 @@ describe("as steps along an interrupt's way", { timeout: 30_000 }, () => {
     expect(steps[0]).toMatchObject({
       stop: "descriptor",
       actor: "IOMMU",
-      thread: "device 0",
-      stack: ["hardware: posting"],
+      rule: "vtd.post.atomic",
+      section: ruleOf("vtd.post.atomic").section,
       touched: [{ what: "descriptor of vcpu 0", layout: "posted-descriptor", fields: ["pir"] }],
     });
     const { before, value } = steps[0]!.touched[0]!;
@@ -107,6 +124,71 @@ describe("as steps along an interrupt's way", { timeout: 30_000 }, () => {
     const { sequence } = without("intel", "irte-invalidate");
     const step = raceSteps(sequence).find(({ title }) => title === "irte-exchange")!;
     expect(step.touched.map(({ what, layout }) => [what, layout])).toEqual([["entry 0", "irte-remapped"]]);
-    expect(step.stop).toBe("software");
+    expect(step).toMatchObject({
+      stop: "entry",
+      actor: "host",
+      thread: "host",
+      stack: ["modify_irte"],
+      rule: "vtd.check.entry-changed",
+    });
+  });
+
+  test("only a kernel's function is a call: hardware, guests and the scheduler have no thread", () => {
+    for (const [vendor, id] of [
+      ["intel", "kick-on-assign"],
+      ["amd", "put-clear-running"],
+      ["amd", "log-clear-interrupt"],
+    ] as const) {
+      const { sequence } = without(vendor, id);
+      for (const [i, { thread, stack }] of raceSteps(sequence).entries()) {
+        const { move, lane } = sequence.beats[i]!;
+        expect([thread, stack]).toEqual(/^\w+_/.test(move.routine) ? [lane, [move.routine]] : [null, []]);
+      }
+    }
+  });
+
+  test("what a device's interrupt leads the host to is the host's", () => {
+    const { sequence } = without("amd", "software-doorbell", "assign");
+    const step = raceSteps(sequence).find(({ title }) => title === "software-request")!;
+    expect(step).toMatchObject({ actor: "host", thread: "host", stack: ["svm_deliver_interrupt"] });
+  });
+
+  test("an AMD-Vi unit's and its entry's steps are where a run has them, by the same rules", () => {
+    const { sequence } = without("amd", "log-clear-interrupt");
+    const told = raceSteps(sequence).map(({ title, stop, rule }) => [title, stop, rule]);
+    expect(told).toEqual(
+      expect.arrayContaining([
+        ["device-set-irr", "descriptor", "amdvi.ga.post"],
+        ["device-test-running", "entry", "amdvi.ga.not-cached"],
+        ["device-doorbell", "descriptor", "amdvi.ga.doorbell"],
+        ["device-log", "descriptor", "amdvi.ga.log"],
+        ["load-update-entries", "entry", "amdvi.ga.not-cached"],
+        ["guest halts", "vcpu", null],
+      ]),
+    );
+  });
+
+  test("what is wrong with an AMD-Vi entry is told where it is read, and at the end", () => {
+    const { sequence } = without("amd", "load-update-entries");
+    const steps = raceSteps(sequence);
+    expect(sequence.property).toBe("vCPU taken for where it is not");
+    const wrong = "IRTE 0: leads to vcpu 0, IsRun 0, Destination cpu 0, GALogIntr 0, RemapEn 1.";
+    const told = steps.filter(({ detail }) => detail.includes(wrong)).map(({ title }) => title);
+    expect(told).toEqual(["device-test-running", "device-test-running", "entry-resume"]);
+    expect(history(sequence, "vcpu 0", "thread").at(-1)).toBe("in the guest");
+    const arrows = sequence.beats.flatMap((beat) => beat.arrows);
+    expect(arrows).toContainEqual({ from: "scheduler", to: "vcpu 0", what: "gets cpu 0" });
+  });
+
+  test.each([
+    ["intel", vmxPosting],
+    ["amd", avicPosting],
+  ] as const)("each step of hardware's has a rule: %s", (_, { ids, steps }) => {
+    const hardware = ids.flatMap((step, i) => {
+      const { routine, does } = steps[i + 1]!;
+      return routine.startsWith("hardware") ? [{ actor: "", step, routine, does }] : [];
+    });
+    expect(hardware.length).toBeGreaterThan(5);
+    expect(hardware.filter((move) => ruleOfMove(move) === null)).toEqual([]);
   });
 });

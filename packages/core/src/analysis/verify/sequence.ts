@@ -6,7 +6,7 @@ import type { Move, ToldWorld } from "./world.ts";
 export interface Arrow {
   readonly from: string;
   readonly to: string;
-  /** `MSI`, `F2h`, `doorbell`, `wake-up`, `sleeps`. */
+  /** `MSI`, `F2h`, `doorbell`, `host's vector`, `wake-up`, `sleeps`. */
   readonly what: string;
 }
 
@@ -43,13 +43,15 @@ export interface Sequence {
 }
 
 const unit = "IOMMU";
+const host = "host";
 const scheduler = "scheduler";
 
 /** @param world as the search began with it: the moves are made in it once more. */
 export function sequenceOf(world: ToldWorld, { property, codes, roundFrom }: Counterexample): Sequence {
   const first = world.look();
   const beats: Beat[] = [];
-  const sent = new Set<string>();
+  /** Where the actor of each move was last. */
+  const lanes = new Map<string, string>();
   let before = first;
   for (const code of codes) {
     const move = world.describe(code);
@@ -61,8 +63,10 @@ export function sequenceOf(world: ToldWorld, { property, codes, roundFrom }: Cou
     const changes = changesBetween(before, seen);
     const lane = laneOf(move);
     const arrows: Arrow[] = [];
-    if (lane === unit && !sent.has(move.actor)) arrows.push({ from: move.actor, to: unit, what: "MSI" });
-    sent.add(move.actor);
+    const last = lanes.get(move.actor);
+    lanes.set(move.actor, lane);
+    if (lane === unit && last === undefined) arrows.push({ from: move.actor, to: unit, what: "MSI" });
+    if (lane === host && last === unit) arrows.push({ from: unit, to: host, what: "host's vector" });
     for (const { to, what } of heard) arrows.push({ from: lane, to, what });
     for (const change of changes) arrows.push(...scheduling(change, seen));
     beats.push({ move, lane, arrows: distinct(arrows), seen, changes });
@@ -74,7 +78,7 @@ export function sequenceOf(world: ToldWorld, { property, codes, roundFrom }: Cou
 function laneOf({ actor, routine }: Move): string {
   if (!actor.startsWith("device ")) return actor;
   // What the unit does not post goes to the host, whose handler gives it to KVM.
-  return routine.startsWith("hardware") ? unit : "host";
+  return routine.startsWith("hardware") ? unit : host;
 }
 
 function changesBetween(before: readonly Seen[], after: readonly Seen[]): Change[] {
@@ -94,7 +98,7 @@ function scheduling({ what, name, from, to }: Change, seen: readonly Seen[]): Ar
   }
   if (from !== "waits for a CPU") return [];
   const { values } = seen.find((each) => each.what === what)!;
-  return [{ from: scheduler, to: what, what: `cpu ${values["cpu"]}` }];
+  return [{ from: scheduler, to: what, what: `gets cpu ${values["cpu"]}` }];
 }
 
 function distinct(arrows: readonly Arrow[]): Arrow[] {

@@ -16,6 +16,12 @@ const draft = (cmdline: string): Draft => ({
   ],
 });
 
+const attack = (cmdline: string): Draft => ({
+  machine: { cmdline },
+  devices: { ...nic, hostile: { at: "02:00.0", msix: 1 } },
+  script: [{ enable: { device: "nic" } }, { attack: { device: "hostile" } }],
+});
+
 const sends = ({ stop, request }: WalkStep): boolean => stop === "device" && request !== null;
 
 const ascending = (indices: readonly (number | null)[], length: number): void => {
@@ -46,6 +52,20 @@ describe("two runs in step", () => {
     const differ = pairs.filter(([l, r]) => l === null || r === null);
     expect(differ.length).toBeGreaterThan(0);
   });
+
+  test("differ in what an attacker's first interrupts come to, where one does not verify who sends", async () => {
+    const left = (await walkDraft(attack("intel_iommu=on intremap=nosid"), { limit: 2000 })).steps;
+    const right = (await walkDraft(attack("intel_iommu=on"), { limit: 2000 })).steps;
+    const first = alignSteps(left, right).filter(
+      ([l, r]) => (l === null ? right[r!]! : left[l]!).request === 1,
+    );
+    const verdicts = (side: 0 | 1): unknown[] =>
+      first.map((row) => (row[side] === null ? null : (side === 0 ? left : right)[row[side]]!.verdict));
+    expect(verdicts(0)).toContain("delivered");
+    expect(verdicts(1)).not.toContain("delivered");
+    const refused = verdicts(1).indexOf("blocked here");
+    expect(verdicts(0)[refused]).toBe("does not apply");
+  }, 30_000);
 
   test("stay in step where nothing is sent for longer than is looked at in one go", async () => {
     const [step] = (await walkDraft(draft("intel_iommu=on"))).steps;

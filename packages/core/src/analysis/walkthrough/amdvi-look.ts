@@ -8,8 +8,8 @@ import type { Layout } from "../../spec/layout.ts";
 import { msiAmdData } from "../../spec/msi/message.ts";
 import type { AmdviDecisionFacts } from "../decision-amdvi.ts";
 import { type Look, looked } from "./decided.ts";
+import type { LookedAt } from "./live-unit.ts";
 import type { Touched } from "./step.ts";
-import type { LookedAt } from "./vtd-look.ts";
 
 /** Fields of an entry that its delivery obeys. */
 const obeyed = {

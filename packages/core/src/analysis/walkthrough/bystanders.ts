@@ -7,6 +7,7 @@ import type { Machine } from "../../machine/machine.ts";
 import { avicPhysicalEntry, avicPhysicalEntryBytes } from "../../spec/apic/avic.ts";
 import { hex } from "../../spec/codec.ts";
 import { printRequester } from "../../spec/requester.ts";
+import type { RuleId } from "../../spec/rules.ts";
 import { postedDescriptor } from "../../spec/vtd/irte.ts";
 import type { Touched } from "./step.ts";
 import type { Structure, Structures } from "./structures.ts";
@@ -48,6 +49,7 @@ export class Bystanders {
 
   sourceOf(requester: number): string {
     if (requester < 0) return "an unknown requester";
+    if (requester === this.#machine.hardware.hpet?.requester) return "hpet";
     return this.#devices.get(requester)?.name ?? printRequester(requester & 0xffff);
   }
 
@@ -88,7 +90,7 @@ export class Bystanders {
     const known = { name, vcpu, address, requests: new Float64Array(vectors) };
     this.vcpus.set(slot, known);
     this.#byAddress.set(address, known);
-    if (intel) this.structures.watch(descriptorOf(name, address), false);
+    if (intel) this.structures.watch(descriptorOf(name, address, ruleOfPosting), false);
     else this.#watchEntry(vcpu, name);
   }
 
@@ -104,6 +106,7 @@ export class Bystanders {
         address: table + avicPhysicalEntryBytes * vcpu.apicId,
         words: avicPhysicalEntryBytes / 4,
         layout: () => avicPhysicalEntry,
+        rule: () => null,
       },
       false,
     );
@@ -121,7 +124,10 @@ export class Bystanders {
     if (known !== undefined) return known;
     const descriptors = this.#machine.kernel.postedMsi?.descriptors ?? [];
     const cpu = descriptors.findIndex((one) => one.address === address);
-    const structure = descriptorOf(cpu < 0 ? `nobody, at ${hex(address)}` : `cpu ${cpu}`, address);
+    const structure =
+      cpu < 0
+        ? descriptorOf(`nobody, at ${hex(address)}`, address, ruleOfPosting)
+        : descriptorOf(`cpu ${cpu}`, address, () => null);
     this.structures.watch(structure, false);
     return structure;
   }
@@ -160,9 +166,15 @@ export class Bystanders {
 }
 
 /** PIR in a descriptor. */
-export const pirMask: bigint = (1n << 256n) - 1n;
+const pirMask: bigint = (1n << 256n) - 1n;
 
-function descriptorOf(name: string, address: number): Structure {
+/** Of a vCPU's descriptor. */
+function ruleOfPosting({ before, value, fields }: Touched): RuleId | null {
+  if (!fields.includes("pir")) return null;
+  return (value & ~before! & pirMask) === 0n ? "vmx.pid.software-harvest" : "vmx.pid.software-post";
+}
+
+function descriptorOf(name: string, address: number, rule: Structure["rule"]): Structure {
   return {
     what: `descriptor of ${name}`,
     stop: "descriptor",
@@ -170,5 +182,6 @@ function descriptorOf(name: string, address: number): Structure {
     address,
     words: pid.WORDS,
     layout: () => postedDescriptor,
+    rule,
   };
 }

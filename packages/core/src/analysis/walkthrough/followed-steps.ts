@@ -1,11 +1,10 @@
 import { toWords } from "../../spec/codec.ts";
 import type { FollowedInterrupt, Part } from "../follow/following.ts";
-import type { Path, Step, UnitDecision } from "../path.ts";
+import type { UnitDecision } from "../path.ts";
 import { amdviLook } from "./amdvi-look.ts";
 import { type DecidedStep, type Look, decidedSteps } from "./decided.ts";
-import { sends } from "./sent-message.ts";
 import type { Stop, WalkStep } from "./step.ts";
-import { type Told, routes, stepOf, vectorOf } from "./told.ts";
+import { type Told, stepOf } from "./told.ts";
 import { vtdLook } from "./vtd-look.ts";
 
 const stopOf: Readonly<Record<Exclude<Part, "decision">, Stop>> = {
@@ -26,36 +25,11 @@ const actors: Partial<Readonly<Record<Stop, string>>> = {
   vcpu: "the vCPU",
 };
 
-/** One request of a trace, from the device's write to what left the unit. */
-export function pathSteps(path: Path): WalkStep[] {
-  const { request, requester, vendor, message, delivery, outcome } = path;
-  const address = Number(BigInt.asIntN(32, request.address));
-  const source = path.requesterKnown ? requester : `${requester}, as far as it is known`;
-  const told: Told[] = [
-    sends(requester, undefined, address, request.data, vendor),
-    { ...routes(requester, -1), detail: `requester ${source}` },
-    ...decision(
-      path,
-      path.steps.filter(({ verdict }) => verdict !== "not reached"),
-      requester,
-    ),
-  ];
-  if (delivery !== null) {
-    told.push({
-      stop: "apic",
-      actor: `APIC ${delivery.destination}`,
-      title: `the local APICs are handed ${vectorOf(delivery.vector)}`,
-      detail: message === null ? "" : outcome,
-    });
-  }
-  return told.map(alone);
-}
-
 /** An interrupt of a host that was followed; what was looked at in files has no bits to show. */
 export function followedSteps(interrupt: FollowedInterrupt): WalkStep[] {
   const { device, path, decision: decided, title } = interrupt;
   const source = device ?? title;
-  const looks = decided === null ? [] : decision(decided, decided.steps, source);
+  const looks = decided === null ? [] : decision(decided, source);
   let ahead = 0;
   return path.map((step) => {
     const { part, title: what, detail, verdict, rule } = step;
@@ -68,14 +42,11 @@ export function followedSteps(interrupt: FollowedInterrupt): WalkStep[] {
 }
 
 /** Steps of a decision, with the bits of the message and of the entry. */
-function decision(
-  { request, entry, index }: UnitDecision,
-  steps: readonly Step[],
-  source: string,
-): DecidedStep[] {
+function decision({ request, entry, index, steps }: UnitDecision, source: string): DecidedStep[] {
   const address = Number(BigInt.asIntN(32, request.address));
   const words = entry === null ? undefined : toWords(entry.value, 128);
   const common = { address, data: request.data | 0, entry: words };
+  const posts = entry?.fields.some(({ name }) => name === "vv") === true;
   const look: (step: number) => Look = steps[0]!.rule.startsWith("amdvi.")
     ? amdviLook(
         null,
@@ -83,7 +54,7 @@ function decision(
         source,
         source,
       )
-    : vtdLook(null, { ...common, remappingEnabled: null }, source, true);
+    : vtdLook(null, { ...common, remappingEnabled: index === null ? false : null }, source, posts);
   return decidedSteps(steps, look, "the unit");
 }
 

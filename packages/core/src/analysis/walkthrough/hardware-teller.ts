@@ -1,5 +1,6 @@
 import { Outcome } from "../../hardware/delivery.ts";
 import { type EventKind, eventKinds } from "../../hardware/event.ts";
+import { refusalOf } from "../../hardware/pci/root-complex.ts";
 import { hex } from "../../spec/codec.ts";
 import { printRequester } from "../../spec/requester.ts";
 import type { RuleId } from "../../spec/rules.ts";
@@ -20,7 +21,7 @@ const stepsOfRequest = 14;
 
 const nobody: Request = { requester: -1, address: 0, data: 0, source: "" };
 
-/** A unit that blocks a request raises its own interrupt first, and reports the fault then. */
+/** A unit that keeps something in a log raises its own interrupt first, and reports then what it did. */
 const early: ReadonlySet<EventKind> = new Set([
   eventKinds.event,
   eventKinds.accepted,
@@ -54,10 +55,27 @@ export class HardwareTeller {
   }
 
   record(kind: EventKind, a: number, b: number, c: number, d: number, e: number, f: number): void {
-    if (this.#request !== undefined && early.has(kind)) {
+    if (this.#waits(kind)) {
       this.#early.push([kind, a, b, c]);
       return;
     }
+    if (this.#request === undefined && kind !== eventKinds.fault) this.#tellEarly();
+    this.#take(kind, a, b, c, d, e, f);
+  }
+
+  /** Whether it is told only when it is known why it happened. */
+  #waits(kind: EventKind): boolean {
+    if (!early.has(kind)) return false;
+    if (this.#request !== undefined || this.#early.length > 0) return true;
+    // Of an access that is no request nothing is reported before.
+    return kind === eventKinds.event && !this.#walker.inSoftware;
+  }
+
+  #tellEarly(): void {
+    for (const [kind, ...values] of this.#early.splice(0)) this.#take(kind, ...values, 0, 0, 0);
+  }
+
+  #take(kind: EventKind, a: number, b: number, c: number, d: number, e: number, f: number): void {
     switch (kind) {
       case eventKinds.request:
         return this.#arrives(a, b, c);
@@ -71,7 +89,7 @@ export class HardwareTeller {
         return this.#leaves(Outcome.passed, { outcome: "passed", rule: this.#passedBy() });
       case eventKinds.remapped:
         this.#composer.deliver(a, b, c, d, e, f);
-        return this.#leaves(Outcome.remapped, { outcome: "remapped", rule: this.#unit.rules.remapped });
+        return this.#leaves(Outcome.remapped, this.#remapped());
       case eventKinds.posted:
         return this.#posted({
           address: (b >>> 0) * 2 ** 32 + (a >>> 0),
@@ -115,11 +133,17 @@ export class HardwareTeller {
     }
     const device = bystanders.device(requester);
     walker.tell(sends(source, device, address, data, this.#unit.vendor), this.#requests);
-    walker.tell(routes(source, requester), this.#requests);
+    walker.tell(routes(source, requester, this.#unit.vendor), this.#requests);
   }
 
   #passedBy(): RuleId {
     return this.#unit.passedBy(this.#request ?? nobody);
+  }
+
+  /** What leaves without an entry has passed (qemu.amdvi.pass-zeroed). */
+  #remapped(): Ending {
+    if (this.#entry === undefined && !this.#untold) return { outcome: "passed", rule: this.#passedBy() };
+    return { outcome: "remapped", rule: this.#unit.rules.remapped };
   }
 
   #leaves(outcome: Outcome, ending: Ending): void {
@@ -177,6 +201,7 @@ export class HardwareTeller {
     this.#decided({ outcome: "blocked", rule }, "blocked");
     if (!this.#untold) {
       const told = recorded === 1;
+      const missing = told ? undefined : this.#unit.unrecorded();
       walker.tell(
         {
           stop: "unit",
@@ -185,16 +210,17 @@ export class HardwareTeller {
           detail: [
             this.#unit.reason(reason),
             requester < 0 ? "" : `requester ${printRequester(requester & 0xffff)}`,
+            missing?.why ?? "",
           ]
             .filter((part) => part !== "")
             .join(", "),
-          rule: told ? this.#unit.rules.recorded : null,
+          rule: missing?.rule ?? this.#unit.rules.recorded,
           touched: told ? this.#unit.record(reason, requester) : [],
         },
         walker.inFlight,
       );
     }
-    for (const [kind, ...values] of this.#early.splice(0)) this.record(kind, ...values, 0, 0, 0);
+    this.#tellEarly();
     walker.inFlight = 0;
   }
 
@@ -223,6 +249,7 @@ export class HardwareTeller {
     if (!this.#untold) {
       for (const told of this.#unit.posted(posting, bystanders)) walker.tell(told, walker.inFlight);
     }
+    this.#tellEarly();
     if (!posting.notified) walker.inFlight = 0;
   }
 
@@ -277,14 +304,17 @@ export class HardwareTeller {
     const source = walker.bystanders.sourceOf(requester);
     const address = (high >>> 0) * 2 ** 32 + (low >>> 0);
     const touched = granted ? [...walker.structures.changes()].map((one) => one.touched) : [];
+    const confined = walker.machine.hardware.root.confines(requester);
     const what = `${writes ? "writes" : "reads"} ${length} bytes`;
+    const where = `at ${hex(address)}, requester ${printRequester(requester & 0xffff)}`;
+    const refusal = refusalOf(address, length) ?? "pci.dma.confined";
     walker.tell(
       {
         stop: granted ? "device" : "bus",
         actor: source,
         title: granted ? `${source} ${what} of memory` : `${source} ${what}: refused`,
-        detail: `at ${hex(address)}, requester ${printRequester(requester & 0xffff)}`,
-        rule: granted ? "pci.dma.unconfined" : "pci.dma.confined",
+        detail: granted && confined ? `${where}, to which it is granted` : where,
+        rule: granted && !confined ? "pci.dma.unconfined" : refusal,
         touched,
       },
       0,

@@ -53,11 +53,15 @@ export interface RegisterWrite {
   readonly rule: RuleId | null;
 }
 
-/** The remapping unit of a machine that runs, asked what it was that it did. */
-export interface LiveUnit {
-  readonly vendor: "intel" | "amd";
-  /** As Linux names it. */
+/** A unit whose registers can be read, by the name that a host has for it. */
+export interface LookedAt {
   readonly name: string;
+  read(offset: number, width: 32 | 64): bigint;
+}
+
+/** The remapping unit of a machine that runs, asked what it was that it did. */
+export interface LiveUnit extends LookedAt {
+  readonly vendor: "intel" | "amd";
   /** By which rule it does what it does. */
   readonly rules: Readonly<Record<"remapped" | "posted" | "recorded" | "completed" | "ownInterrupt", RuleId>>;
   /** That it keeps a fault for software, in a clause. */
@@ -85,8 +89,10 @@ export interface LiveUnit {
   forgets(invalidation: Invalidation): { readonly what: string; readonly rule: RuleId };
   /** Entries that are not all zeros, of the first ones of its tables. @param requesters who has a table. */
   unseen(requesters: readonly number[], first: number): Structure[];
-  /** Why it blocked a request, in a clause; empty where the event's name is all that there is. */
+  /** Why it blocked the last request that it blocked, by its number or name; empty where it has neither. */
   reason(code: number): string;
+  /** Why it has not kept that fault for software, in a clause, and by which rule. */
+  unrecorded(): { readonly why: string; readonly rule: RuleId };
   /** What the unit has recorded of the fault that it has just had, as far as software can read it there. */
   record(reason: number, requester: number): Touched[];
 }

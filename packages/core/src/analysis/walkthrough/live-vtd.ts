@@ -2,14 +2,18 @@ import type { Memory } from "../../hardware/memory.ts";
 import type { VtdUnit } from "../../hardware/vtd/unit.ts";
 import * as irte from "../../spec/accessors/irte-remapped.ts";
 import * as pid from "../../spec/accessors/posted-descriptor.ts";
-import { decode } from "../../spec/codec.ts";
+import { decode, toWords } from "../../spec/codec.ts";
+import { maskOf } from "../../spec/layout.ts";
 import { irteBytes, irtePosted, irteRemapped } from "../../spec/vtd/irte.ts";
-import type { Register } from "../../spec/register.ts";
+import { type Register, afterWrite } from "../../spec/register.ts";
 import type { RuleId } from "../../spec/rules.ts";
+import { faultReasonOf } from "../../spec/vtd/faults.ts";
 import {
   capability,
+  eventControl,
   extendedCapability,
   faultRecord,
+  faultStatus,
   globalStatus,
   registers,
   tableAddress,
@@ -28,6 +32,9 @@ import { vtdLook } from "./vtd-look.ts";
 
 /** What writes of some registers are held against. */
 const writeRules: Readonly<Record<string, RuleId>> = { GCMD: "vtd.gcmd.one-bit", IRTA: "vtd.irta.latched" };
+
+/** Bytes of a fault record. */
+const recordBytes = faultRecord.width / 8;
 
 /** Bits of GCMD that stay on, and stand in GSTS at the same places: TE, QIE, IRE, CFI. */
 const lasting = 0x8680_0000n;
@@ -118,11 +125,25 @@ export class LiveVtd implements LiveUnit {
       const before = this.read(registers.GSTS.offset, 32) & lasting;
       return writtenRegister("GCMD", this.name, layout, before, BigInt(low >>> 0), writeRules["GCMD"]);
     }
+    const value = BigInt(low >>> 0) | (BigInt(high >>> 0) << 32n);
+    const number = this.#recordAt(offset);
+    if (number !== undefined) return this.#recordWrite(number, offset, value);
     const found = Object.entries<Register>(registers).find(([, one]) => one.offset === offset);
     if (found === undefined) return { name: `register ${offset.toString(16)}h`, touched: [], rule: null };
-    const [name, { width, layout }] = found;
-    const value = BigInt(low >>> 0) | (width === 64 ? BigInt(high >>> 0) << 32n : 0n);
-    return writtenRegister(name, this.name, layout, this.read(offset, width), value, writeRules[name]);
+    const [name, register] = found;
+    const before = this.read(offset, register.width);
+    let after = afterWrite(register, before, value);
+    // vtd.fault.event: an event that waits goes out once it is no longer masked.
+    if (register.layout === eventControl && decode(eventControl, after).im === 0) after = 0n;
+    return writtenRegister(name, this.name, register.layout, before, after, writeRules[name]);
+  }
+
+  /** Of a fault record only F can be written, and that is cleared. */
+  #recordWrite(number: number, offset: number, value: bigint): RegisterWrite {
+    const before = this.#record(number);
+    const written = value << BigInt(8 * (offset % recordBytes));
+    const after = before & ~(written & maskOf(faultRecord.fields.f.parts[0]!));
+    return writtenRegister(`FRCD ${number}`, this.name, faultRecord, before, after);
   }
 
   entry(index: number): Structure {
@@ -134,6 +155,7 @@ export class LiveVtd implements LiveUnit {
       address: Number(irta) + irteBytes * index,
       words: irte.WORDS,
       layout: (words) => (this.#posts && irte.im(words, 0) === 1 ? irtePosted : irteRemapped),
+      rule: ruleOfEntry,
     };
   }
 
@@ -161,15 +183,51 @@ export class LiveVtd implements LiveUnit {
     return `reason ${code.toString(16)}h`;
   }
 
+  unrecorded(): { readonly why: string; readonly rule: RuleId } {
+    const { profile } = this.#unit;
+    const fault = this.#unit.fault!;
+    if (profile.deviations.includes("faultsNotRecorded"))
+      return { why: "this unit records none", rule: "qemu.vtd.faults-not-recorded" };
+    const { qualified } = faultReasonOf(fault.reason);
+    if (qualified && "entry" in fault && irte.fpd(toWords(fault.entry, 128), 0) === 1)
+      return { why: "FPD=1", rule: "vtd.ir.fpd" };
+    const { pfo } = decode(faultStatus, this.read(registers.FSTS.offset, 32));
+    return pfo === 1
+      ? { why: "PFO=1", rule: "vtd.fault.overflow" }
+      : { why: "a record of this requester still has F=1", rule: "vtd.fault.compression" };
+  }
+
   record(reason: number, requester: number): Touched[] {
-    const { fro, nfr } = decode(capability, this.#unit.profile.capability);
-    for (let record = Number(nfr); record >= 0; record--) {
-      const at = 16 * (Number(fro) + record);
-      const value = (this.read(at + 8, 64) << 64n) | this.read(at, 64);
+    for (let record = this.#lastRecord; record >= 0; record--) {
+      const value = this.#record(record);
       const { f, fr, sid } = decode(faultRecord, value);
       if (f !== 1 || Number(fr) !== reason || Number(sid) !== (requester & 0xffff)) continue;
       return [looked(`fault record ${record} of ${this.name}`, faultRecord, value, ["fr", "sid", "fi", "f"])];
     }
     return [];
   }
+
+  get #firstRecord(): number {
+    return recordBytes * Number(decode(capability, this.#unit.profile.capability).fro);
+  }
+
+  get #lastRecord(): number {
+    return Number(decode(capability, this.#unit.profile.capability).nfr);
+  }
+
+  #record(number: number): bigint {
+    const at = this.#firstRecord + recordBytes * number;
+    return (this.read(at + 8, 64) << 64n) | this.read(at, 64);
+  }
+
+  /** The number of the fault record that a register belongs to. */
+  #recordAt(offset: number): number | undefined {
+    const number = Math.floor((offset - this.#firstRecord) / recordBytes);
+    return number >= 0 && number <= this.#lastRecord ? number : undefined;
+  }
+}
+
+function ruleOfEntry({ before, value }: Touched): RuleId | null {
+  if (decode(irteRemapped, before!).p === 1) return "vtd.check.entry-changed";
+  return decode(irteRemapped, value).p === 1 ? "vtd.check.first-use" : null;
 }

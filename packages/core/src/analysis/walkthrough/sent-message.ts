@@ -9,10 +9,9 @@ import {
   msiRemappableData,
 } from "../../spec/msi/message.ts";
 import { hex } from "../../spec/codec.ts";
-import { msixEntryBytes, msixTableEntry } from "../../spec/pci/msix.ts";
 import { looked } from "./decided.ts";
 import type { LiveUnit } from "./live-unit.ts";
-import { entryOf } from "./messages.ts";
+import { placeOf } from "./messages.ts";
 import type { Touched } from "./step.ts";
 import type { Told } from "./told.ts";
 
@@ -33,7 +32,7 @@ export function sends(
   };
 }
 
-/** The message, bit by bit, and the entry of the device's MSI-X table that it stands in. */
+/** The message, bit by bit, and where the device has it. */
 function sentMessage(
   name: string,
   device: Device | undefined,
@@ -58,19 +57,7 @@ function sentMessage(
           looked(`address from ${name}`, amdviRequestAddress, to, ["dm"]),
           looked(`data from ${name}`, msiAmdData, what, ["index"]),
         ];
-  return [...tableEntry(device, address, data), ...message];
-}
-
-function tableEntry(device: Device | undefined, address: number, data: number): Touched[] {
-  const msix = device?.fn.msix;
-  if (device === undefined || msix === undefined) return [];
-  for (let vector = 0; vector < device.settings.msix; vector++) {
-    const at = msixEntryBytes * vector;
-    if ((msix.readTable(at) ^ address) !== 0 || (msix.readTable(at + 8) ^ data) !== 0) continue;
-    const value = entryOf(device, vector);
-    return [
-      looked(`MSI-X table entry ${vector} of ${device.name}`, msixTableEntry, value, ["address", "data"]),
-    ];
-  }
-  return [];
+  const place = device && placeOf(device, address, data);
+  if (place === undefined) return message;
+  return [looked(place.what, place.layout, place.read(), ["address", "data"]), ...message];
 }

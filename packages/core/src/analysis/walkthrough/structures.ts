@@ -1,6 +1,7 @@
 import { type Memory, chunkNumber, wordInChunk } from "../../hardware/memory.ts";
 import { fromWords } from "../../spec/codec.ts";
 import { type Layout, fieldsOf, maskOf } from "../../spec/layout.ts";
+import type { RuleId } from "../../spec/rules.ts";
 import type { Stop, Touched } from "./step.ts";
 
 /** A structure in memory that hardware and software share. */
@@ -15,6 +16,8 @@ export interface Structure {
   readonly words: number;
   /** Which layout its words have. */
   readonly layout: (words: Int32Array) => Layout;
+  /** What a change that software makes is held against. */
+  readonly rule: (change: Touched) => RuleId | null;
 }
 
 interface Watched {

@@ -29,15 +29,15 @@ export function vectorOf(vector: number): string {
   return `vector ${(vector & 0xff).toString(16).padStart(2, "0")}h`;
 }
 
-/** Its write is told from DMA. @param requester 16 bits; -1 if unknown. */
-export function routes(source: string, requester: number): Told {
+/** Its write is told from DMA, by a rule of VT-d's. @param requester 16 bits; -1 if unknown. @param vendor the unit's. */
+export function routes(source: string, requester: number, vendor: "intel" | "amd"): Told {
   const id = requester < 0 ? "of an unknown requester" : `of requester ${printRequester(requester & 0xffff)}`;
   return {
     stop: "bus",
     actor: source,
     title: "the root complex takes the write for an interrupt",
     detail: `an aligned write of 4 bytes to FEEx_xxxxh, ${id}`,
-    rule: "pci.dma.interrupt-range",
+    rule: vendor === "intel" ? "pci.dma.interrupt-range" : null,
   };
 }
 
@@ -54,30 +54,37 @@ export function postsToDescriptor(
   urgent: boolean,
   touched: Touched,
 ): Told {
-  const suppressed = decode(postedDescriptor, touched.value).sn === 1;
+  // Of a descriptor whose ON is set already SN does not matter.
+  const coalesced = decode(postedDescriptor, touched.value).on === 1;
   const why = notified
     ? "ON is set, a notification goes out"
-    : suppressed
-      ? "SN=1: no notification"
-      : "ON=1 already: no second notification";
+    : coalesced
+      ? "ON=1 already: no second notification"
+      : "SN=1: no notification";
   return {
     stop: "descriptor",
     actor: owner,
     title: `the unit posts ${vectorOf(vector)} into the descriptor of ${owner}`,
     detail: urgent ? `${why}; URG=1` : why,
-    rule: notified ? "vtd.post.notify" : suppressed ? "vtd.post.suppressed" : "vtd.post.coalesced",
+    rule: notified ? "vtd.post.notify" : coalesced ? "vtd.post.coalesced" : "vtd.post.suppressed",
     touched: [{ ...touched, fields: touched.fields.length === 0 ? ["pir", "on", "sn"] : touched.fields }],
   };
 }
 
-/** An AMD-Vi unit posts to a backing page, and tells the processor or the log of it. */
-export function postsToPage({ owner, vector, notified }: Posted, logged: boolean): Told[] {
+/** An AMD-Vi unit posts to a backing page, and tells the processor or the log of it; each as `touched` shows it. */
+export function postsToPage(
+  { owner, vector, notified }: Posted,
+  logged: boolean,
+  touched: Readonly<Partial<Record<"page" | "log", readonly Touched[]>>> = {},
+): Told[] {
+  const { page = [], log = [] } = touched;
   const common = { stop: "descriptor", actor: owner } as const;
   const posted: Told = {
     ...common,
     title: `the unit sets ${vectorOf(vector)} in the backing page of ${owner}`,
     detail: notified ? "IsRun=1" : "IsRun=0",
     rule: "amdvi.ga.post",
+    touched: page,
   };
   if (notified) {
     return [
@@ -88,6 +95,6 @@ export function postsToPage({ owner, vector, notified }: Posted, logged: boolean
   if (!logged) return [posted];
   return [
     posted,
-    { ...common, title: "the unit writes to the guest virtual APIC log", rule: "amdvi.ga.log" },
+    { ...common, title: "the unit writes to the guest virtual APIC log", rule: "amdvi.ga.log", touched: log },
   ];
 }

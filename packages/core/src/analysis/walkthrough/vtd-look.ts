@@ -7,13 +7,8 @@ import { type RegisterName, registers } from "../../spec/vtd/registers.ts";
 import type { VtdDecisionFacts } from "../decision-vtd.ts";
 import { requestIndex } from "../decision-vtd.ts";
 import { type Look, looked } from "./decided.ts";
+import type { LookedAt } from "./live-unit.ts";
 import type { Touched } from "./step.ts";
-
-/** A unit whose registers can be read, by the name that a host has for it. */
-export interface LookedAt {
-  readonly name: string;
-  read(offset: number, width: 32 | 64): bigint;
-}
 
 /** Fields of an entry that its delivery obeys. */
 const obeyed = {

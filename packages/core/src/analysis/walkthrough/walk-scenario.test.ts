@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { guest, nic, runDraft } from "../../machine/testbed.ts";
 import type { Draft } from "../../machine/testbed.ts";
+import { dteBytes } from "../../spec/amdvi/dte.ts";
+import { deviceTableBase } from "../../spec/amdvi/registers.ts";
 import { decode } from "../../spec/codec.ts";
 import { msixTableEntry } from "../../spec/pci/msix.ts";
 import { irtePosted, postedDescriptor } from "../../spec/vtd/irte.ts";
@@ -202,3 +204,21 @@ test("a walk keeps no more steps than it may, of each episode the first", async 
     expect(kept).toEqual(all.slice(0, kept.length));
   }
 }, 30_000);
+
+test("a message that QEMU's AMD-Vi zeroes as it passes ends where it passes, at no entry", async () => {
+  const draft: Draft = {
+    machine: { vendor: "amd", cmdline: "", profile: "amdvi-qemu" },
+    devices: { ...nic, bad: { at: "02:00.0", msix: 1, confined: false } },
+    script: [{ enable: { device: "nic", vectors: 1 } }],
+  };
+  const { steps } = await walkDraft(draft);
+  const table = steps.flatMap(({ touched }) => touched).find(({ layout }) => layout === deviceTableBase.name);
+  const { base } = decode(deviceTableBase, table!.value);
+  // IntCtl=01b in the fourth quarter of the entry of 01:00.0.
+  const address = Number(base) + 0x0100 * dteBytes + 20;
+  const script = [{ write: { device: "bad", address, data: 0x1000_0000 } }, { interrupt: { device: "nic" } }];
+  const changed = await walkDraft({ ...draft, script: [...draft.script!, ...script] });
+  const told = ofRequest(changed, 1).filter(({ verdict }) => verdict !== null);
+  expect(told.map(({ verdict }) => verdict)).toEqual(["held", "held", "held", "held", "passed here"]);
+  expect(told.at(-1)).toMatchObject({ rule: "qemu.amdvi.pass-zeroed", detail: "DTE.IntCtl=1" });
+});

@@ -2,11 +2,7 @@ import type { FunctionSymbol, Thread } from "../../hardware/call-stack.ts";
 import { type EventKind, eventKinds } from "../../hardware/event.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { Onlooker } from "../../machine/onlooker.ts";
-import { dte } from "../../spec/amdvi/dte.ts";
-import { irte32, irteGuest, irteRemapped128 } from "../../spec/amdvi/irte.ts";
-import type { RuleId } from "../../spec/rules.ts";
-import { irtePosted, irteRemapped, postedDescriptor } from "../../spec/vtd/irte.ts";
-import { Bystanders, pirMask } from "./bystanders.ts";
+import { Bystanders } from "./bystanders.ts";
 import { HardwareTeller } from "./hardware-teller.ts";
 import { milestones } from "./milestones.ts";
 import type { Stop, Touched } from "./step.ts";
@@ -22,12 +18,20 @@ const handlerName = /interrupt|sysvec|IRQ/;
 const flowHandler = "handle_edge_irq";
 /** Functions that make a unit forget entries, before which the entries have been written. */
 const flushes = new Set(["qi_flush_iec", "qi_global_iec", "iommu_flush_irt", "iommu_flush_irt_and_complete"]);
-/** Functions that write into a device's MSI capability or MSI-X table. */
+/** Functions that write into a device's MSI capability or MSI-X table, or that follow such a write. */
 const messageWriters = new Set([
+  "__pci_enable_msi_range",
   "__pci_write_msi_msg",
+  "pci_msi_setup_msi_irqs",
+  "pci_msi_shutdown",
+  "pci_msix_shutdown",
+  "pci_restore_msi_state",
+  "pci_msi_mask_irq",
+  "pci_msi_unmask_irq",
+  "pci_irq_mask_msi",
+  "pci_irq_unmask_msi",
   "pci_irq_mask_msix",
   "pci_irq_unmask_msix",
-  "hpet_msi_write",
 ]);
 /** Functions before which a vCPU that is new has its descriptor. */
 const loads = new Set(["vcpu_load", "kvm_sched_in"]);
@@ -93,6 +97,7 @@ export class Walker implements Onlooker {
       calls.pop();
       if (flushes.has(name)) this.#hardware.discover();
       this.look();
+      if (messageWriters.has(name)) this.tellMessages();
       calls.push(symbol);
     }
     if (loads.has(name)) this.bystanders.meetVcpus();
@@ -134,13 +139,10 @@ export class Walker implements Onlooker {
   look(request = this.serving): void {
     if (!this.list.has(1)) return;
     for (const { structure, touched } of this.structures.changes()) {
-      const { stop, actor, what } = structure;
+      const { stop, actor, rule } = structure;
       const harvested = this.bystanders.posted(structure, touched, this.serving);
       if (harvested.length > 0) this.#harvested.push(...harvested);
-      const by = this.caller();
-      const title = by === undefined ? `${what} changes` : `${by} writes ${what}`;
-      const rule = actor.startsWith("cpu ") ? null : ruleOfWrite(touched);
-      this.tell({ stop, actor, title, detail: changesOf(touched), rule, touched: [touched] }, request, true);
+      this.#change({ stop, actor, rule: rule(touched) }, touched, request);
     }
   }
 
@@ -173,11 +175,17 @@ export class Walker implements Onlooker {
 
   /** Tells of messages in devices that are not as they were. */
   tellMessages(): void {
-    const by = this.caller();
     for (const { device, touched } of this.#messages.changes()) {
-      const title = by === undefined ? `${touched.what} changes` : `${by} writes ${touched.what}`;
-      this.software("device", device.name, title, { detail: changesOf(touched), touched: [touched] });
+      this.#change({ stop: "device", actor: device.name }, touched, this.serving);
     }
+  }
+
+  /** Something has changed; where no software runs, it was no software that changed it. */
+  #change(at: Pick<Told, "stop" | "actor" | "rule">, touched: Touched, request: number): void {
+    const by = this.caller();
+    const title = by === undefined ? `${touched.what} changes` : `${by} writes ${touched.what}`;
+    const told = { ...at, title, detail: changesOf(touched), touched: [touched] };
+    this.tell(told, request, by !== undefined);
   }
 
   /** The innermost function of the thread that runs. */
@@ -188,26 +196,6 @@ export class Walker implements Onlooker {
   #stack(): readonly string[] {
     const { calls } = this.machine;
     return this.#stacks.one([...calls.frames("kernel"), ...calls.frames("user")]);
-  }
-}
-
-/** What a write of software's to a structure is held against. */
-function ruleOfWrite({ layout, before, value, fields }: Touched): RuleId | null {
-  switch (layout) {
-    case irteRemapped.name:
-    case irtePosted.name:
-      return "vtd.check.entry-changed";
-    case irte32.name:
-    case irteRemapped128.name:
-    case irteGuest.name:
-      return "amdvi.check.entry-changed";
-    case dte.name:
-      return "amdvi.check.device-entry-changed";
-    case postedDescriptor.name:
-      if (!fields.includes("pir")) return null;
-      return (value & ~before! & pirMask) === 0n ? "vmx.pid.software-harvest" : "vmx.pid.software-post";
-    default:
-      return null;
   }
 }
 

@@ -449,6 +449,7 @@ describe("the event of a fault", () => {
     expect(bed.unit.malformed(messageAddress, place.device)).toBe(Outcome.blocked);
     expect(bed.unit.fault).toMatchObject({ name: "malformedRequest", flags: 0, logged: true });
     expect(decode(invalidDeviceRequest, bed.events()[0]!)).toMatchObject({ type: 0, code: 8 });
+    expect(bed.reported(eventKinds.request)).toEqual([]);
   });
 
   test("names device FFFFh where a malformed request has none", () => {

@@ -67,6 +67,13 @@ export class DeviceTable {
     return (low | high) !== 0;
   }
 
+  /** The words of a device's entry as the unit keeps it; undefined where it keeps none. */
+  kept(device: number): Int32Array | undefined {
+    const at = deviceBase + device * deviceWords;
+    if (!(this.#state[Word.mode]! & Mode.cacheDevices) || !this.#matters(at)) return undefined;
+    return this.#state.slice(at, at + deviceWords);
+  }
+
   invalidate(device: number): void {
     const kept = deviceBase + device * deviceWords;
     this.#state.fill(0, kept, kept + deviceWords);

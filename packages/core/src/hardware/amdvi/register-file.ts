@@ -1,6 +1,5 @@
 import { type RegisterName, registers } from "../../spec/amdvi/registers.ts";
-import type { Register } from "../../spec/register.ts";
-import { maskOf, reservedMask } from "../../spec/layout.ts";
+import { type Register, usableBits } from "../../spec/register.ts";
 
 /** What a dword of the register file lets software do. */
 export interface Dword {
@@ -24,14 +23,6 @@ export const dwords: ReadonlyMap<number, Dword> = new Map(
     ]),
   ),
 );
-
-function usableBits({ width, layout, fixed }: Register): bigint {
-  const all = maskOf([width - 1, 0]);
-  if (layout === undefined) return all;
-  let mask = all & ~reservedMask(layout);
-  for (const name of fixed ?? []) for (const part of layout.fields[name]!.parts) mask &= ~maskOf(part);
-  return mask;
-}
 
 function part(mask: bigint, half: number): number {
   return Number(BigInt.asIntN(32, mask >> BigInt(32 * half)));

@@ -132,7 +132,6 @@ export class AmdviUnit implements RemappingUnit {
 
   malformed(addressLow: number, requester: number): Outcome {
     const state = this.#state;
-    this.#observer?.record(eventKinds.request, requester, addressLow, 0, 0, 0, 0);
     // amdvi.ir.malformed-request, amdvi.ir.disabled
     if (!(state[Word.mode]! & Mode.enabled)) return Outcome.passed;
     return this.#faults.record(
@@ -145,6 +144,11 @@ export class AmdviUnit implements RemappingUnit {
       state,
       -1,
     );
+  }
+
+  /** The words of the device table entry that the unit keeps of a device; undefined where it keeps none. */
+  keptDevice(device: number): Int32Array | undefined {
+    return this.#devices.kept(device);
   }
 
   /** The last request that was blocked; undefined before the first. */

@@ -16,6 +16,8 @@ export interface MsiOptions {
 
 /** The MSI capability of a function. Its state is the function's configuration space. */
 export class Msi {
+  /** Of the capability, in configuration space. */
+  readonly offset: number;
   readonly #words: Int32Array;
   readonly #port: MessagePort;
   /** Dword indices; `#mask` is 0 without per-vector masking. */
@@ -36,6 +38,7 @@ export class Msi {
     config.declare(dataOffset, 0, 0xffff);
     const vectors = -1 >>> (32 - 2 ** mmc);
     if (masking) config.declare(dataOffset + 4, 0, vectors);
+    this.offset = offset;
     this.#words = config.words;
     this.#port = port;
     this.#control = offset >> 2;
@@ -72,6 +75,15 @@ export class Msi {
     if (!this.#port.canSend()) return Signal.lost;
     this.#send(vector);
     return Signal.sent;
+  }
+
+  /** Whether one of its vectors has this message; int32. */
+  sends(addressLow: number, data: number): boolean {
+    const vectors = this.allocated - 1;
+    return (
+      this.#words[this.#control + 1] === addressLow &&
+      (this.#words[this.#data]! & ~vectors) === (data & ~vectors)
+    );
   }
 
   /** Takes a pending interrupt back whose cause is gone. */

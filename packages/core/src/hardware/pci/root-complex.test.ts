@@ -169,7 +169,9 @@ describe("DMA", () => {
       [eventKinds.dmaRefused, 0x18, 0x2000, 0, 4, 0],
     ]);
     expect(root.write(0x19, 0xffc, 1)).toEqual({ to: "memory" });
+    expect([0x18, 0x19].map((requester) => root.confines(requester))).toEqual([true, false]);
     root.release(0x18);
+    expect(root.confines(0x18)).toBe(false);
     expect(root.write(0x18, 0xffc, 1)).toEqual({ to: "memory" });
   });
 

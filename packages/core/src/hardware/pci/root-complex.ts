@@ -84,6 +84,11 @@ export class RootComplex {
     this.#confined.set(requester, [...ranges]);
   }
 
+  /** Whether DMA translation confines a requester. */
+  confines(requester: number): boolean {
+    return this.#confined.has(requester);
+  }
+
   /** Takes a requester's confinement back: it reaches any memory again. */
   release(requester: number): void {
     this.#confined.delete(requester);
@@ -176,10 +181,8 @@ export class RootComplex {
 
   /** The rule by which one request to memory is refused, if any. */
   #refusal(requester: number, address: number, length: number, options: AccessOptions): RuleId | undefined {
-    if (inInterruptRange(address)) {
-      return options.pasid === undefined ? "pci.dma.interrupt-range" : "pci.dma.pasid-interrupt-range";
-    }
-    if (!(address >= 0 && address + length <= physicalAddressLimit)) return "pci.dma.address-width";
+    const rule = refusalOf(address, length, options);
+    if (rule !== undefined) return rule;
     const ranges = this.#confined.get(requester);
     const granted =
       ranges === undefined || ranges.some(({ from, to }) => address >= from && address + length <= to);
@@ -203,6 +206,14 @@ export class RootComplex {
       0,
     );
   }
+}
+
+/** The rule by which a request to memory is refused whoever sends it, if any. */
+export function refusalOf(address: number, length: number, options: AccessOptions = {}): RuleId | undefined {
+  if (inInterruptRange(address)) {
+    return options.pasid === undefined ? "pci.dma.interrupt-range" : "pci.dma.pasid-interrupt-range";
+  }
+  return address >= 0 && address + length <= physicalAddressLimit ? undefined : "pci.dma.address-width";
 }
 
 function inInterruptRange(address: number): boolean {

@@ -143,14 +143,14 @@ export class InvalidationQueue {
     const { cache, observer, maximumHandleMask } = this.#options;
     if (g === 0) {
       cache?.invalidateAll();
-      observer?.record(eventKinds.invalidated, -1, 0, 0, 0, 0, 0);
+      observer?.record(eventKinds.invalidated, -1, -1, -1, 0, 0, 0);
       return undefined;
     }
     if (Number(im) > maximumHandleMask) return "reserved";
     const count = 2 ** Number(im);
     const first = Number(iidx) - (Number(iidx) % count);
     cache?.invalidate(first, count);
-    observer?.record(eventKinds.invalidated, first, count, 0, 0, 0, 0);
+    observer?.record(eventKinds.invalidated, first, count, -1, 0, 0, 0);
     return undefined;
   }
 

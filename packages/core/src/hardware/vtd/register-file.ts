@@ -1,6 +1,6 @@
-import { maskOf, reservedMask } from "../../spec/layout.ts";
+import { reservedMask } from "../../spec/layout.ts";
+import { type Register, usableBits } from "../../spec/register.ts";
 import { registers } from "../../spec/vtd/registers.ts";
-import type { Register } from "../../spec/register.ts";
 
 /** What a dword of the register page lets software do. */
 export interface Dword {
@@ -26,9 +26,7 @@ function halves(register: Register): number[] {
 }
 
 function writableBits(register: Register, half: number): number {
-  if (register.access !== "RW") return 0;
-  const mask = maskOf([register.width - 1, 0]);
-  return part(register.layout === undefined ? mask : mask & ~reservedMask(register.layout), half);
+  return register.access === "RW" ? part(usableBits(register), half) : 0;
 }
 
 function reservedBits({ layout }: Register, half: number): number {

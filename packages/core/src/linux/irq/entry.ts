@@ -23,11 +23,11 @@ function dispatch(k: Kernel, vector: number): void {
 
 const commonInterruptInner = kernelFunction("__common_interrupt", dispatch);
 const commonInterrupt = kernelFunction("common_interrupt", commonInterruptInner);
-const asmCommonInterrupt = kernelFunction("asm_common_interrupt", commonInterrupt);
+const asmCommonInterrupt = kernelFunction("asm_common_interrupt", commonInterrupt, { idtEntry: true });
 
 /** Until 5.7 the entry in assembly had the name that the function in C has now. */
 const doIrq = kernelFunction("do_IRQ", dispatch);
-const oldCommonInterrupt = kernelFunction("common_interrupt", doIrq);
+const oldCommonInterrupt = kernelFunction("common_interrupt", doIrq, { idtEntry: true });
 
 function unhandled(k: Kernel, cpu: number, vector: number): void {
   const excused = k.irqs.vectors!.excused[cpu]!;
@@ -55,9 +55,9 @@ function spurious(k: Kernel, vector: number): void {
 
 const handleSpurious = kernelFunction("handle_spurious_interrupt", spurious);
 const spuriousInterrupt = kernelFunction("spurious_interrupt", handleSpurious);
-const asmSpuriousInterrupt = kernelFunction("asm_spurious_interrupt", spuriousInterrupt);
+const asmSpuriousInterrupt = kernelFunction("asm_spurious_interrupt", spuriousInterrupt, { idtEntry: true });
 const smpSpuriousInterrupt = kernelFunction("smp_spurious_interrupt", spurious);
-const commonSpurious = kernelFunction("common_spurious", smpSpuriousInterrupt);
+const commonSpurious = kernelFunction("common_spurious", smpSpuriousInterrupt, { idtEntry: true });
 
 /**
  * A CPU takes a vector that its local APIC has acknowledged: the entry of the IDT, and all that follows until it

@@ -31,5 +31,5 @@ export function setSystemVector(
     },
   );
   const entry = old ? symbol.replace("sysvec_", "") : `asm_${symbol}`;
-  k.irqs.systemVectors[vector] = { enter: kernelFunction(entry, inner), counts: [] };
+  k.irqs.systemVectors[vector] = { enter: kernelFunction(entry, inner, { idtEntry: true }), counts: [] };
 }

@@ -50,7 +50,9 @@ export function fieldsOf(bytes: Uint8Array): Field[] {
       at += length;
       fields.push([
         tag >>> 3,
-        tag % 8 === 1 ? new DataView(content.slice().buffer).getBigUint64(0, true) : content,
+        tag % 8 === 1
+          ? new DataView(content.buffer, content.byteOffset, length).getBigUint64(0, true)
+          : content,
       ]);
     }
   }

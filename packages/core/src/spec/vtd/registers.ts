@@ -296,8 +296,14 @@ export const interruptFaultInfo = layout({
   fields: { index: bits(63, 48, "Interrupt index") },
 });
 
-function register(offset: number, width: 32 | 64, access: Access, layout: Layout): Register {
-  return { offset, width, access, title: layout.title, layout };
+function register(
+  offset: number,
+  width: 32 | 64,
+  access: Access,
+  layout: Layout,
+  fixed: readonly string[] = [],
+): Register {
+  return { offset, width, access, title: layout.title, layout, fixed };
 }
 
 /** The register file (§11.4), by the names that Linux's `iommu_regset` prints. FRCD starts at CAP.FRO. */
@@ -309,8 +315,8 @@ export const registers = {
   GSTS: register(0x1c, 32, "RO", globalStatus),
   RTADDR: register(0x20, 64, "RW", rootTableAddress),
   CCMD: { offset: 0x28, width: 64, access: "RW", title: "Context Command Register" },
-  FSTS: register(0x34, 32, "RW1C", faultStatus),
-  FECTL: register(0x38, 32, "RW", eventControl),
+  FSTS: register(0x34, 32, "RW1C", faultStatus, ["ppf", "fri"]),
+  FECTL: register(0x38, 32, "RW", eventControl, ["ip"]),
   FEDATA: register(0x3c, 32, "RW", eventData),
   FEADDR: register(0x40, 32, "RW", eventAddress),
   FEUADDR: register(0x44, 32, "RW", eventUpperAddress),
@@ -323,7 +329,7 @@ export const registers = {
   IQT: register(0x88, 64, "RW", queueTail),
   IQA: register(0x90, 64, "RW", queueAddress),
   ICS: register(0x9c, 32, "RW1C", completionStatus),
-  IECTL: register(0xa0, 32, "RW", eventControl),
+  IECTL: register(0xa0, 32, "RW", eventControl, ["ip"]),
   IEDATA: register(0xa4, 32, "RW", eventData),
   IEADDR: register(0xa8, 32, "RW", eventAddress),
   IEUADDR: register(0xac, 32, "RW", eventUpperAddress),
