@@ -5,8 +5,9 @@ import { build } from "vite";
 
 const web = fileURLToPath(new URL("../packages/web/", import.meta.url));
 
-/** Builds the page and its engine into a folder, which works from any path. */
+/** Builds the page and its engine into a folder, which works from any path: for its users, whoever asks. */
 export async function buildPage(folder: string): Promise<void> {
+  process.env["NODE_ENV"] = "production";
   for (const configFile of ["vite.config.ts", "engine.config.ts"]) {
     await build({
       root: web,

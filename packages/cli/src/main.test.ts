@@ -1,12 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-
-const main = fileURLToPath(new URL("main.ts", import.meta.url));
+import { packedCommand } from "./testing/packed-command.ts";
 
 function start(...args: string[]): ReturnType<typeof spawn> {
-  return spawn(process.execPath, ["--conditions=intremap-src", "--import", "tsx", main, ...args], {
+  return spawn(process.execPath, [packedCommand(), ...args], {
     env: { ...process.env, NO_COLOR: "1" },
   });
 }

@@ -88,6 +88,7 @@ export {
   openHost,
   openHostFiles,
 } from "./evidence/host/open-host.ts";
+export type { Given, GivenScenario } from "./evidence/host/given.ts";
 export { packHost, unpackHost } from "./evidence/host/pack.ts";
 export { readHostFiles } from "./evidence/host/read-files.ts";
 export { readPastedHost } from "./evidence/host/read-pasted.ts";
@@ -109,7 +110,7 @@ export type {
 export { type Chunks, inOnePiece, letGo, peek, readChunks, textLimit } from "./evidence/input/chunks.ts";
 export { decodeText } from "./evidence/input/decode-text.ts";
 export { TraceTimeline, type TracedTimeline } from "./evidence/qemu-trace/trace-timeline.ts";
-export { type Expanders, expanded } from "./evidence/input/expand.ts";
+export { type Expanders, expanded, foreignEnd } from "./evidence/input/expand.ts";
 export { type InputKind, kindBytes, kindOf } from "./evidence/input/input-kind.ts";
 export { refusable } from "./evidence/compression/refusable.ts";
 export { expandZstd, expandZstdPage } from "./evidence/input/zstd.ts";
@@ -159,7 +160,13 @@ export { documentText, jsonText } from "./analysis/document-text.ts";
 export * from "./analysis/explain.ts";
 export * from "./analysis/finding-groups.ts";
 export type { PastedValue } from "./analysis/pasted-values.ts";
-export { type PastedTable, type Recognition, recognise, recogniseTable } from "./analysis/recognise.ts";
+export {
+  type PastedTable,
+  type Recognition,
+  recognise,
+  recogniseTable,
+  traceLength,
+} from "./analysis/recognise.ts";
 export { HostLinks } from "./analysis/host/links.ts";
 export type * from "./analysis/map/budgets.ts";
 export * from "./analysis/map/columns.ts";

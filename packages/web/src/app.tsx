@@ -1,13 +1,30 @@
 import { useEffect, useRef } from "preact/hooks";
 import { Failure } from "./parts/failure.tsx";
+import { Notice } from "./parts/notice.tsx";
 import { given } from "./state/given.ts";
-import { hrefOf, route } from "./state/route.ts";
+import { type Route, hrefOf, route } from "./state/route.ts";
 import { nextTheme, theme } from "./state/theme.ts";
 import { views } from "./views.ts";
 
+/** The browser would leave the page for a file that is dropped where nothing takes it. */
+function refuseFile(event: DragEvent): void {
+  if (event.defaultPrevented || event.dataTransfer?.types.includes("Files") !== true) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = "none";
+}
+
+addEventListener("dragover", refuseFile);
+addEventListener("drop", refuseFile);
+
+/** What is looked at, wherever one is in it. */
+function shownBy({ view, query }: Route): string {
+  return hrefOf(view, { ...query, step: "" });
+}
+
 export function App() {
   const { view: id } = route.value;
-  const view = views.find((one) => one.id === id) ?? views[0]!;
+  const known = views.find((one) => one.id === id);
+  const view = known ?? views[0]!;
   const main = useRef<HTMLElement>(null);
   const arrived = useRef(view.id);
   useEffect(() => {
@@ -44,7 +61,12 @@ export function App() {
         </button>
       </header>
       <main id="main" ref={main} tabIndex={-1} aria-label={view.title}>
-        <Failure key={view.id}>
+        {known === undefined && id !== "" ? (
+          <Notice kind="error" title={`There is no view "${id.slice(0, 40)}"`}>
+            This is {view.title}, with which one begins.
+          </Notice>
+        ) : null}
+        <Failure key={view.id} shown={shownBy(route.value)}>
           <view.Body />
         </Failure>
       </main>

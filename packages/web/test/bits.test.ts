@@ -51,7 +51,10 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
         list.map((row) => {
           const input = row.querySelector<HTMLInputElement>("input, select");
           const text = input?.type === "checkbox" ? `${Number(input.checked)}` : input?.value;
-          return [row.querySelector("th")!.textContent, text ?? row.querySelectorAll("td")[2]!.textContent];
+          return [
+            row.querySelector("th")!.firstChild!.textContent,
+            text ?? row.querySelector(".content")!.textContent,
+          ];
         }),
       );
       const numbers = rows.map(([name, text]) => [name, BigInt(text!)]);
@@ -162,19 +165,43 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
     await closePage(page);
   });
 
+  test("are sent to hardware that there is, at an address that is an interrupt's", async () => {
+    const page = await openPage(hashOf({ kind: "irte", profile: "nope" }));
+    expect(await page.getByRole("alert").textContent()).toContain('there is no profile "nope"');
+    await page.getByRole("button", { name: "Start from a sound request" }).click();
+    await page.locator(".outcome.remapped").waitFor();
+    await page.evaluate((hash) => (location.hash = hash), hashOf({ kind: "msi", value: "fee00339 0000" }));
+    await expect.poll(() => page.getByRole("alert").textContent(), soon).toContain("This cannot be sent");
+    await page.evaluate(
+      (hash) => (location.hash = hash),
+      hashOf({ kind: "irte", value: "0000000000040018 0000000000518001" }),
+    );
+    const descriptor = page.getByRole("textbox", { name: "Descriptor" });
+    await descriptor.fill("1 0 0 0 0000010000f20001 0 0 0");
+    await descriptor.press("Enter");
+    await expect.poll(() => page.locator(".outcome").textContent(), soon).toContain("nobody is notified");
+    await page.getByRole("link", { name: "Follow it in Path" }).click();
+    await expect
+      .poll(() => page.locator(".request-outcome").textContent(), soon)
+      .toContain("nobody is notified");
+    await closePage(page);
+  });
+
   test("follow a key that is held for as long as one likes", async () => {
     const value = "0000000000040050 000000800024000d";
     const page = await openPage(hashOf({ kind: "irte", value }));
     // More changes than Chromium lets an address have at once: it ignores those that are too many.
-    const entries = await page.locator("button[data-bit='0']").evaluate(async (bit: HTMLElement) => {
-      const before = history.length;
-      for (let press = 0; press < 401; press++) {
-        bit.click();
-        await Promise.resolve();
-      }
-      return history.length - before;
-    });
-    expect(entries).toBeLessThan(100);
+    const { entries, seconds } = await page
+      .locator("button[data-bit='0']")
+      .evaluate(async (bit: HTMLElement) => {
+        const [before, start] = [history.length, performance.now()];
+        for (let press = 0; press < 401; press++) {
+          bit.click();
+          await Promise.resolve();
+        }
+        return { entries: history.length - before, seconds: (performance.now() - start) / 1000 };
+      });
+    expect(entries).toBeLessThanOrEqual(20 * seconds + 1);
     await expect.poll(() => page.url(), soon).toMatch(/0024000c$/);
     await page.goBack();
     await expect.poll(() => page.url(), soon).not.toMatch(/0024000c$/);
@@ -232,6 +259,9 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
     };
     expect([understood, findings]).toEqual([1, []]);
     expect(remarks[0]!.what).toContain("Entry 7 delivers from 00:0a.0");
+    await page.evaluate((hash) => (location.hash = hash), hashOf({ kind: "msi" }));
+    await page.getByLabel("Row as lspci prints it").waitFor();
+    await page.evaluate((hash) => (location.hash = hash), hashOf({ kind: "irte", value: kinds["irte"]! }));
     await page.getByLabel("C initializer").check();
     expect(await page.locator("pre.copied").textContent()).toContain(
       "\t.low = 0x000000800024000dULL,\n\t.high = 0x0000000000040050ULL,",
@@ -246,6 +276,58 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
     await expect.poll(() => page.locator(".bit").count(), soon).toBe(128);
     await page.evaluate(() => (location.hash = "#/bits?layout=constructor"));
     await expect.poll(() => page.getByRole("alert").textContent(), soon).toContain("no layout");
+    for (const hash of ["#/bits?layout=constructor&value=1", "#/bits?kind=nope"]) {
+      await page.evaluate((wanted) => (location.hash = wanted), hash);
+      await page.getByRole("button", { name: "sound value" }).click();
+      await expect.poll(() => page.locator(".bit").count(), soon).toBe(128);
+      expect(await page.getByRole("combobox", { name: "Layout" }).inputValue()).toBe("kind:irte");
+    }
+    await closePage(page);
+  });
+
+  test("are typed a field at a time, as one entry of the history, and told what they lack", async () => {
+    const page = await openPage(hashOf({ kind: "irte", value: "0000000000040018 000002000022000d" }));
+    const field = page.getByLabel("v", { exact: true });
+    const before = await page.evaluate(() => history.length);
+    await field.press("Control+a");
+    await field.pressSequentially("0x31", { delay: 100 });
+    const text = page.getByLabel("Value", { exact: true });
+    await expect.poll(() => text.inputValue(), soon).toBe("0000000000040018 000002000031000d");
+    expect(await page.evaluate(() => history.length)).toBe(before);
+    for (const [typed, low] of [
+      ["51", "000002000033000d"],
+      ["ef", "0000020000ef000d"],
+      ["0x41", "000002000041000d"],
+    ] as const) {
+      await field.fill(typed);
+      await expect.poll(() => text.inputValue(), soon).toBe(`0000000000040018 ${low}`);
+    }
+    for (const [typed, lack] of [
+      ["0x12c", "does not fit"],
+      ["x", "no number"],
+    ] as const) {
+      await field.fill(typed);
+      expect(await page.getByRole("alert").textContent()).toContain(lack);
+      const id = await page.getByRole("alert").getAttribute("id");
+      expect(await field.getAttribute("aria-describedby")).toBe(id);
+    }
+    await closePage(page);
+  });
+
+  test.each([1024, 1280])("have their meaning in sight at %i pixels", async (width) => {
+    const page = await openPage("#/bits", { width });
+    const hashes = ["dte", "pid", "irte", "cap"].map((kind) => hashOf({ kind }));
+    for (const hash of [
+      ...hashes,
+      hashOf({ layout: "dmar-header" }),
+      hashOf({ layout: "amdvi-extended-feature" }),
+    ]) {
+      await page.evaluate((wanted) => (location.hash = wanted), hash);
+      await page.waitForTimeout(100);
+      expect(await page.getByRole("alert").count()).toBe(0);
+      const over = await page.locator(".bits-fields").evaluate((box) => box.scrollWidth - box.clientWidth);
+      expect([hash, over]).toEqual([hash, 0]);
+    }
     await closePage(page);
   });
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { explainText, kindNames } from "@intremap/core";
 import { expect, test } from "vitest";
 import { type CopyForm, copyOf } from "../src/views/bits/copies.ts";
-import { readSubject } from "../src/views/bits/subject.ts";
+import { readSubject } from "../src/parts/subject.ts";
 
 const gccMissing = !existsSync("/usr/bin/gcc");
 

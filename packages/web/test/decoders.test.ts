@@ -52,6 +52,30 @@ describe("the engine's decoders", { timeout: 30_000 }, () => {
     expect((await expand(many)).length).toBe(5000);
   });
 
+  const zeros = new Uint8Array(5000);
+  test.each([
+    ["a zero", [0], null],
+    ["padding", zeros, null],
+    ["padding and more", [...zeros.subarray(0, 700), ...Buffer.from("more")], null],
+    ["two letters", Buffer.from("xx"), "a: gzip data: something else stands behind its end"],
+    ["a text", text.subarray(0, 5000), "a: gzip data: something else stands behind its end"],
+    ["half a magic number", [0x1f, 1, 2, 3, 4], "a: gzip data: something else stands behind its end"],
+    ["the beginning of a member", gzip.subarray(0, 2), /^a: gzip data: (?!something else)/],
+    ["half a member", gzip.subarray(0, 100), /^a: gzip data: (?!something else)/],
+    ["a member of another method", [0x1f, 0x8b, 7, 0, 0, 0, 0], /^a: gzip data: (?!something else)/],
+  ] as const)("take or refuse %s behind gzip data as the command does", async (_, behind, wrong) => {
+    for (const members of [["line\n".repeat(500)], [""], ["line\n", ""], ["", "line\n"]]) {
+      const bytes = Buffer.concat([...members.map((one) => zlib.gzipSync(one)), Buffer.from(behind)]);
+      const whole = Buffer.concat(members.map((one) => Buffer.from(one)));
+      for (const size of [1, 7, 4096, 2 ** 20]) {
+        for (const by of [expanders, commandExpanders]) {
+          if (wrong === null) expect(Buffer.compare(await expand(bytes, size, by), whole)).toBe(0);
+          else await expect(expand(bytes, size, by)).rejects.toThrow(wrong);
+        }
+      }
+    }
+  });
+
   test.each([
     ["gzip", zlib.gzipSync(text.subarray(0, 3000))],
     ["xz", execFileSync("xz", ["--stdout"], { input: text.subarray(0, 3000) })],

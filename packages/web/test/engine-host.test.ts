@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -140,6 +140,24 @@ describe.skipIf(browserMissing)("a host that is opened in the page", { timeout: 
     expect(await documentOf("map")).toEqual({ ...map, source: "around" });
   });
 
+  test("may be several files of text, which are one host as they would be in one file", async () => {
+    const parts = {
+      "irte.txt":
+        "Remapped Interrupt supported on IOMMU: dmar0\n IR table address:100900000\n 24  00:03.0 00000100 23  0000000000040018    000001000023000d",
+      interrupts: "           CPU0\n 24:          5  IR-PCI-MSI-0000:00:03.0    0-edge      virtio0\n",
+      "version.gz": zlib.gzipSync("Linux version 6.1.0-1 (a@b) #1 SMP\n"),
+    };
+    const paths = Object.keys(parts).map((name) => join(folder, name));
+    for (const [name, content] of Object.entries(parts)) writeFileSync(join(folder, name), content);
+    const together = join(folder, "together");
+    const texts = Object.values(parts).map((one) => (typeof one === "string" ? one : zlib.gunzipSync(one)));
+    writeFileSync(together, texts.join("\n"));
+    await openPicked(page, paths, together);
+    const map = await printed(["map", "--from", together]);
+    expect(map).toMatchObject({ release: "6.1.0-1", interrupts: [{ index: 24 }, { irq: 24 }] });
+    expect(await documentOf("map")).toEqual(map);
+  });
+
   test("may be text, of which nothing is run", async () => {
     const name = "<img src=x onerror=alert(1)>";
     const text = `           CPU0\n 24:          5  IR-PCI-MSI-0000:00:03.0    0-edge      ${name}\n`;
@@ -151,7 +169,16 @@ describe.skipIf(browserMissing)("a host that is opened in the page", { timeout: 
     const path = join(captures, "intel61-q72.tar.xz");
     await askEngine(page, "openPackedHost", packHost(await readHost(path, testIo())));
     expect(await documentOf("map")).toEqual(await printed(["map", "--from", path]));
+    // One that cannot be read leaves what is open.
     await expect(askEngine(page, "openPackedHost", "{}")).rejects.toThrow("InputError: packed host:");
+    expect(await documentOf("map")).toEqual(await printed(["map", "--from", path]));
+  });
+
+  test("is let go by what is opened after it, whatever comes of that", async () => {
+    await openPicked(page, join(captures, "intel61-q72.tar.xz"), "intel61-q72");
+    await expect(askEngine(page, "openHost", { name: "pasted", text: "hello" })).rejects.toThrow(
+      "InputError: pasted: line 1:",
+    );
     await expect(askEngine(page, "hostDocument", "map")).rejects.toThrow(
       "InputError: no host is open: open it again",
     );
@@ -177,12 +204,42 @@ describe.skipIf(browserMissing)(
         ["empty", ""],
         ["zeros", new Uint8Array(100_000)],
         ["zeros.gz", zlib.gzipSync(new Uint8Array(100_000))],
+        ["twice.gz", zlib.gzipSync(zlib.gzipSync("hello\n"))],
+        ["foreign.gz", Buffer.concat([zlib.gzipSync("hello\n"), Buffer.from("hello\n")])],
         ["cut.xz", readFileSync(join(captures, "intel61-q72.tar.xz")).subarray(0, 3000)],
       ] as const) {
         const path = join(folder, name);
         writeFileSync(path, content);
         expect(await refused(path)).toBe(`InputError: ${await refusal(path)}`);
       }
+    });
+
+    test("that the command prints: folders with a text alone, or with several hosts", async () => {
+      const alone = join(folder, "alone");
+      mkdirSync(alone);
+      writeFileSync(join(alone, "interrupts"), "           CPU0\n 4:  5  IO-APIC 4-edge ttyS0\n");
+      const several = join(folder, "several");
+      for (const name of ["a", "b"]) {
+        mkdirSync(join(several, name, "proc"), { recursive: true });
+        writeFileSync(join(several, name, "proc/interrupts"), "           CPU0\n");
+      }
+      for (const path of [alone, several]) {
+        expect(await refused(path)).toBe(`InputError: ${await refusal(path)}`);
+      }
+      expect(await refusal(several)).toContain("several hosts (a, b): give one of them");
+    });
+
+    test.each([
+      ["an archive", () => join(captures, "intel61-q72.tar.xz")],
+      ["a dump", () => core],
+      ["a trace", () => join(captures, "qemu-7.2-amd-boot.log.xz")],
+    ])("several files of which one is %s", async (_, other) => {
+      const text = join(folder, "notes");
+      writeFileSync(text, "hello\n");
+      const name = other().slice(other().lastIndexOf("/") + 1);
+      await expect(openPicked(page, [text, other()], "two")).rejects.toThrow(
+        `InputError: ${name}: no text, which several files have to be: give it by itself`,
+      );
     });
 
     test("a tar bomb, of one file or of many", async () => {

@@ -13,8 +13,8 @@ export async function startEngine(page: Page): Promise<void> {
 }
 
 /**
- * What the engine answers, and how far it said it was on the way; an error's message is thrown. For `files` it gets those that were picked
- * last.
+ * What the engine answers, and how far it said it was on the way; an error's message is thrown. For `files` and
+ * `folder` it gets what was picked last.
  */
 export async function askEngine<Name extends TaskName>(
   page: Page,
@@ -34,27 +34,34 @@ export async function askEngine<Name extends TaskName>(
             else reject(new Error(`${data.expected ? "InputError" : "Error"}: ${data.message}`));
           }
         });
-        const picked = document.querySelector<HTMLInputElement>("#test-files")?.files ?? [];
-        const files = [...picked].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
-        const host = given as { readonly files?: unknown } | string | null | undefined;
-        const asked = typeof host === "object" && host?.files !== undefined ? { ...host, files } : given;
-        worker.postMessage({ id: 1, task: name, input: asked });
+        const files = [...(document.querySelector<HTMLInputElement>("#test-files")?.files ?? [])];
+        const host = given as { files?: unknown; folder?: unknown } | string | null | undefined;
+        if (typeof host === "object" && host?.files !== undefined) host.files = files;
+        if (typeof host === "object" && host?.folder !== undefined) {
+          host.folder = files.map((file) => ({ path: file.webkitRelativePath.replace(/^.*?\//, ""), file }));
+        }
+        worker.postMessage({ id: 1, task: name, input: given });
       });
     },
     [task, input] as const,
   );
 }
 
-/** Has the user pick a file or a folder, and opens it. */
-export async function openPicked(page: Page, path: string, name: string): Promise<readonly string[]> {
-  const folder = statSync(path).isDirectory();
+/** Has the user pick a file, several or a folder, and opens what was picked. */
+export async function openPicked(
+  page: Page,
+  path: string | readonly string[],
+  name: string,
+): Promise<readonly string[]> {
+  const folder = typeof path === "string" && statSync(path).isDirectory();
   await page.evaluate((isFolder) => {
     document.querySelector("#test-files")?.remove();
     const input = document.createElement("input");
-    Object.assign(input, { id: "test-files", type: "file", webkitdirectory: isFolder });
+    Object.assign(input, { id: "test-files", type: "file", multiple: true, webkitdirectory: isFolder });
     document.body.append(input);
   }, folder);
   await page.locator("#test-files").setInputFiles(path);
-  const { progress } = await askEngine(page, "openHost", { name, files: [] });
+  const input = folder ? { name, folder: [] } : { name, files: [] };
+  const { progress } = await askEngine(page, "openHost", input);
   return progress;
 }

@@ -131,6 +131,49 @@ describe.skipIf(browserMissing)("the view of a machine, with hostile input", { t
     await closePage(page);
   });
 
+  test("opens several texts as one host, and says which file is none", async () => {
+    const page = await openPage("#/machine");
+    const drop = (files: Readonly<Record<string, string>>, folder = false): Promise<void> =>
+      page.evaluate(
+        ([contents, withFolder]) => {
+          const transfer = new DataTransfer();
+          for (const [name, text] of Object.entries(contents)) transfer.items.add(new File([text], name));
+          const dropped = new DragEvent("drop", { dataTransfer: transfer, bubbles: true });
+          if (withFolder) {
+            const entries = [{ isDirectory: true, name: "host", fullPath: "/host" }, { isDirectory: false }];
+            const items = entries.map((entry) => ({ kind: "file", webkitGetAsEntry: () => entry }));
+            Object.defineProperty(transfer, "items", { value: items });
+          }
+          document.querySelector(".drop")!.dispatchEvent(dropped);
+        },
+        [files, folder] as const,
+      );
+    const table = "           CPU0\n 26:          5   PCI-MSI 81920-edge      nvme0q0\n";
+    const version = "Linux version 6.1.0-1 (a@b) #1 SMP\n";
+    await drop({ interrupts: table, core: "\u007fELF" });
+    expect(await message(page)).toContain("core: no text, which several files have to be: give it by itself");
+    await drop({ interrupts: table, more: "" }, true);
+    await page.getByText("host and more: give one folder at a time").waitFor();
+    await drop(Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`${i}`, table])));
+    await page.getByText("65 files: give the folder that they lie in").waitFor();
+    await drop({ interrupts: table, version });
+    await page.locator(".machine .rows").waitFor();
+    expect(await page.locator("h1").textContent()).toBe("interrupts, version");
+    expect(new URL(page.url()).hash).toMatch(
+      /^#\/machine\?source=files&name=interrupts%2C\+version&size=\d+$/,
+    );
+    expect(await page.locator(".machine").textContent()).toContain("Linux 6.1.0-1");
+    expect(await page.locator(".rows tbody").textContent()).toContain("nvme0q0");
+    await closePage(page);
+  });
+
+  test("says a file's name once, and what is wrong with it", async () => {
+    const page = await openPage("#/machine");
+    await give(page, "none.gz", gzipSync(""));
+    expect(await message(page)).toBe("none.gz cannot be readit is empty");
+    await closePage(page);
+  });
+
   test("shows markup in names as text", async () => {
     const page = await openPage("#/machine");
     const markup = `<img src="x" onerror="document.title='run'"><script>document.title='run'</script>`;

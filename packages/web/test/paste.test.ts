@@ -99,6 +99,49 @@ describe.skipIf(browserMissing)("what is pasted", { timeout: 60_000 }, () => {
     await closePage(page);
   });
 
+  test("opens as it stands in the box, however soon that is asked for", async () => {
+    const page = await openPage(hashOf("fee00338 0000"));
+    await page.getByRole("button", { name: "Open the msi in Bits" }).waitFor();
+    expect(await page.getByText("Ctrl Enter in the box opens the first.").count()).toBe(1);
+    const box = page.getByLabel("What a machine printed");
+    await box.fill("0000000000040050 000000800024000d");
+    await box.press("Control+Enter");
+    await expect
+      .poll(() => page.getByRole("combobox", { name: "Layout" }).inputValue(), soon)
+      .toBe("kind:irte");
+    expect(page.url()).toContain("value=0000000000040050+000000800024000d");
+    await page.goto(page.url().replace(/#.*/, "#/paste"));
+    await box.fill("fee00338 0000");
+    await box.press("Control+Enter");
+    await expect.poll(() => page.url(), soon).toContain("#/bits?kind=msi&value=fee00338+0000");
+    await closePage(page);
+  });
+
+  test("tells two of a kind apart, and lines that are explained from those that hold a value", async () => {
+    const page = await openPage(
+      hashOf("0000000000040050 000000800024000d\n0000000000040018 000002000022000d"),
+    );
+    await page.getByRole("heading", { name: "This is 2 VT-d entries" }).waitFor();
+    await page.getByRole("button", { name: "Open the irte of line 2 in Bits" }).click();
+    await expect.poll(() => page.url(), soon).toContain("value=0000000000040018+000002000022000d");
+    const heads: readonly (readonly [text: string, head: string])[] = [
+      [
+        "DMAR: [DMA Write NO_PASID] Request device [03:00.0] fault addr 0x1000 [fault reason 0x05] PTE Write access is not set",
+        "This is a message of an IOMMU",
+      ],
+      [
+        "\tCapabilities: [70] MSI: Enable+ Count=1/1 Maskable- 64bit+\n\t\tAddress: 00000000fee00338  Data: 0000",
+        "This is an MSI message",
+      ],
+      [`${fault}\nfee00338 0000`, "This is an MSI message; a message of an IOMMU"],
+    ];
+    for (const [text, head] of heads) {
+      await page.evaluate((hash) => (location.hash = hash), hashOf(text));
+      await expect.poll(() => page.locator(".recognised h2").textContent(), soon).toBe(head);
+    }
+    await closePage(page);
+  });
+
   test("is a table of debugfs: a machine, and every row a value", async () => {
     const text = readFileSync(fixture("intel-debugfs.txt"), "utf8");
     const page = await openPage("#/paste");
@@ -113,6 +156,13 @@ describe.skipIf(browserMissing)("what is pasted", { timeout: 60_000 }, () => {
     // Back to what was given, which the page still has.
     await page.goBack();
     await rows.first().waitFor();
+    expect(await page.getByText("Ctrl Enter").count()).toBe(0);
+    // An entry keeps its place in its table.
+    const [, last] = /^entry (\d+)$/.exec(
+      (await rows.last().locator("td").nth(1).textContent())!.split(", ")[1]!,
+    )!;
+    await rows.last().getByRole("link", { name: "in Bits" }).first().click();
+    await expect.poll(() => page.url(), soon).toContain(`index=${last}`);
     await closePage(page);
   });
 
@@ -153,6 +203,11 @@ describe.skipIf(browserMissing)("what is pasted", { timeout: 60_000 }, () => {
     const trace = "vtd_ir_irte_get index 1 low 0x4ff00 high 0x1000030000d\n".repeat(20_000);
     await page.getByLabel("A file").setInputFiles(fileOf("boot.log", trace));
     await page.getByRole("heading", { name: "a QEMU trace of 20,000 lines" }).waitFor();
+    const values = page.locator(".pasted-values");
+    expect(await values.locator("tbody tr").count()).toBe(200);
+    expect(await values.textContent()).toMatch(
+      /18,865 more values are not listed\.Only the first 1,048,576 characters were looked through for values\.$/,
+    );
     expect(await page.getByRole("button", { name: "Open the trace in Timeline" }).isVisible()).toBe(true);
     expect(await page.getByRole("button", { name: "Open its tables in Machine" }).isVisible()).toBe(true);
     const archive = fileURLToPath(new URL("../../../captures/intel61-hold.tar.xz", import.meta.url));

@@ -1,8 +1,9 @@
 import type { Touched, WalkStep } from "@intremap/core";
 import { describe, expect, test } from "vitest";
+import { layoutNamed } from "../src/parts/layouts.ts";
 import { cut, geometryOf, letter, wrapped } from "../src/views/path/diagram-geometry.ts";
-import { stopStates } from "../src/views/path/stop-state.ts";
-import { type Telling, neighbour, rowAt, stepAt, walkOf } from "../src/views/path/telling.ts";
+import { shownAt, stopStates } from "../src/views/path/stop-state.ts";
+import { type Telling, arrivalRow, neighbour, rowAt, stepAt, walkOf } from "../src/views/path/telling.ts";
 
 function step(more: Partial<WalkStep>): WalkStep {
   return {
@@ -36,6 +37,18 @@ const descriptor = (before: bigint | null, value: bigint): Touched => ({
   fields: ["pir", "on"],
 });
 
+const entry = (layout: string, value: bigint): Touched => ({
+  what: "entry",
+  layout,
+  before: null,
+  value,
+  fields: [],
+});
+
+test.each(Object.entries(shownAt))("the diagram shows fields that %s has", (name, [, fields]) => {
+  expect(Object.keys(layoutNamed(name)!.fields)).toEqual(expect.arrayContaining([...fields]));
+});
+
 describe("a walk", () => {
   const steps = [
     step({ episode: 0, at: 0 }),
@@ -52,10 +65,22 @@ describe("a walk", () => {
     expect(neighbour(walk.interruptStarts, 1, 1)).toBe(3);
     expect(neighbour(walk.interruptStarts, 3, 1)).toBe(3);
     expect(neighbour(walk.episodeStarts, 4, -1)).toBe(2);
+    expect(neighbour(walk.episodeStarts, 0, -1)).toBe(0);
+    expect(neighbour([], 3, 1)).toBe(3);
   });
 
   test("finds the last step that does not lie after a moment", () => {
     expect([0, 10, 29, 30, 99].map((at) => rowAt(walk, at))).toEqual([0, 2, 2, 4, 4]);
+  });
+
+  test("is arrived at where the address asks for, or says what it does not have", () => {
+    expect(arrivalRow(walk, { request: "2" })).toEqual({ row: 3, missed: null });
+    expect(arrivalRow(walk, { at: "29" })).toEqual({ row: 2, missed: null });
+    expect(arrivalRow(walk, {})).toEqual({ row: 0, missed: null });
+    expect(arrivalRow(walk, { request: "77" })).toEqual({
+      row: 0,
+      missed: "No step that is kept is of interrupt 77",
+    });
   });
 
   test("shows of a run that does nothing in a row what it did last", () => {
@@ -100,9 +125,28 @@ describe("the stops of the diagram", () => {
     expect(states.get("vcpu")!.last).toBeNull();
   });
 
+  test("show a structure however long ago it was touched, and of one form of an entry the last", () => {
+    const long = [
+      step({ stop: "descriptor", touched: [descriptor(null, posted)] }),
+      step({ stop: "entry", touched: [entry("irte-remapped", 0x31_0001n)] }),
+      step({ stop: "entry", touched: [entry("irte-posted", 0x51_8001n)] }),
+      ...Array.from({ length: 20_000 }, () => step({})),
+    ];
+    const states = stopStates(long, long.length - 1);
+    expect(states.get("descriptor")!.fields[0]).toEqual({ name: "pir", value: "20h", written: false });
+    expect(states.get("entry")!.fields.map(({ name, value }) => [name, value])).toContainEqual([
+      "vv",
+      "0x51",
+    ]);
+    expect(states.get("entry")!.fields.map(({ name }) => name)).not.toContain("v");
+    expect(states.get("entry")!.last).toBe(2);
+    expect(stopStates(long, -1).get("entry")!.last).toBeNull();
+  });
+
   test("lie within the width, and their texts within them", () => {
-    for (const width of [980, 1500]) {
-      const { boxes, height } = geometryOf(width, 98);
+    const sizes = [980, 1500].flatMap((width) => [70, 98].map((high) => [width, high] as const));
+    for (const [width, high] of sizes) {
+      const { boxes, height } = geometryOf(width, high);
       for (const box of Object.values(boxes)) {
         expect(box.x + box.width).toBeLessThanOrEqual(width);
         expect(box.y + box.height).toBeLessThanOrEqual(height);

@@ -56,6 +56,11 @@ function figuresOf(result: Result): Record<string, number> {
   return Object.fromEntries(figures.map((name) => [name, result[name]!]));
 }
 
+/** All of them, of which those are shown that are not 0, and some that are. */
+function withZeros(runs: readonly Record<string, number>[]): Record<string, number>[] {
+  return runs.map((run) => Object.fromEntries(figures.map((name) => [name, run[name] ?? 0])));
+}
+
 /** Opens a scenario, and waits for its steps. */
 async function openPath(query: string, options = {}): Promise<Page> {
   const page = await openPage(`#/path?${query}`, options);
@@ -82,10 +87,11 @@ describe.skipIf(browserMissing)("the path", { timeout: 60_000 }, () => {
   test("comes to the figures that the command prints, with parameters and with another run beside it", async () => {
     const page = await openPath("scenario=passthrough-posted&vectors=3&interrupts=2");
     const alone = await printed("passthrough-posted", "--vectors", "3", "--interrupts", "2");
-    expect(await shown(page)).toEqual([figuresOf(alone)]);
+    expect(withZeros(await shown(page))).toEqual([figuresOf(alone)]);
+    expect(Object.keys((await shown(page))[0]!)).toEqual(expect.arrayContaining(["lost", "blocked"]));
     await page.getByLabel("Beside it").selectOption("passthrough-remapped");
     await page.locator(".outcomes tbody tr").nth(1).waitFor();
-    expect(await shown(page)).toEqual([figuresOf(alone), figuresOf(alone.compared!)]);
+    expect(withZeros(await shown(page))).toEqual([figuresOf(alone), figuresOf(alone.compared!)]);
     expect(new URL(page.url()).hash).toContain("compare=passthrough-remapped");
     const download = page.waitForEvent("download");
     await page.getByRole("button", { name: "Run as JSON" }).click();
@@ -243,16 +249,160 @@ describe.skipIf(browserMissing)("the path", { timeout: 60_000 }, () => {
     };
     const { steps, outcome, rule } = tryRequest(trial);
     const page = await openPath("irte=0000000000040018 000002000022000d&msi=fee00018 0000&sid=01:00.0");
-    expect(await page.locator(".request-outcome").textContent()).toContain(`${outcome} 26h ${rule}`);
+    expect(await page.locator(".request-outcome").textContent()).toContain(
+      `${outcome} 26h at: source-id verification ${rule}`,
+    );
     expect(await titles(page)).toEqual(steps.map(({ title }) => title));
     await page.getByRole("textbox", { name: "Requester" }).fill("00:03.0");
     await page.keyboard.press("Enter");
     await page.locator(".request-outcome.remapped").waitFor();
     await page.goBack();
     await page.locator(".request-outcome.blocked").waitFor();
-    await page.getByRole("textbox", { name: "Message" }).fill("zz");
+    await closePage(page);
+  });
+
+  test("goes on from a request that cannot be sent: it stands in its form", async () => {
+    const page = await openPath("irte=0000000000040018 000002000022000d&msi=fee00018 0000");
+    const texts: readonly (readonly [name: string, wrong: string, sound: string])[] = [
+      ["Requester", "zz", "0000:00:03.0"],
+      ["Message", "zz", "fee00018 0000"],
+      ["Entry", "zz", "0000000000040018 000002000022000d"],
+    ];
+    for (const [name, wrong, sound] of texts) {
+      const text = page.getByRole("textbox", { name });
+      await text.fill(wrong);
+      await text.press("Enter");
+      await page.getByRole("alert").waitFor();
+      expect(await text.inputValue()).toBe(wrong);
+      await text.fill(sound);
+      await text.press("Enter");
+      await page.locator(".request-outcome.remapped").waitFor();
+    }
+    await page.getByRole("textbox", { name: "Requester" }).fill("zz");
     await page.keyboard.press("Enter");
-    await page.getByRole("alert").waitFor();
+    await page.getByRole("button", { name: "Start from a sound request" }).click();
+    await page.locator(".request-outcome.remapped").waitFor();
+    for (const query of ["irte=zz", "msi=fee00339 0000", "amd-irte=00310141&profile=nope&dte=zz"]) {
+      await page.evaluate((hash) => (location.hash = hash), `#/path?${query}`);
+      await page.getByRole("alert").waitFor();
+      await page.getByRole("button", { name: "Start from a sound request" }).click();
+      await page.locator(".request-outcome.remapped").waitFor();
+    }
+    await closePage(page);
+  });
+
+  test("posts to the descriptor that it is given, to one of zeros unless told", async () => {
+    const page = await openPath("irte=0000000000040018 0000000000518001&msi=fee00018 0000");
+    const text = page.getByRole("textbox", { name: "Descriptor" });
+    expect(await text.getAttribute("placeholder")).toBe("a descriptor of zeros");
+    expect((await titles(page)).at(-1)).toContain("the notification goes out as vector 00h");
+    await text.fill("1 0 0 0 0000010000f20000 0 0 0");
+    await text.press("Enter");
+    await expect
+      .poll(async () => (await titles(page)).at(-1))
+      .toContain("the notification goes out as vector f2h");
+    await closePage(page);
+  });
+
+  test("is left by back as it was entered: one step after the other", async () => {
+    const page = await openPath("scenario=affinity-change");
+    for (const row of [3, 6, 9]) {
+      await page
+        .locator(".step-row")
+        .nth(row - 1)
+        .click();
+      await arrived(page, row);
+    }
+    for (const row of [6, 3]) {
+      await page.goBack();
+      await arrived(page, row);
+    }
+    await page.goBack();
+    await page.waitForFunction(() => !location.hash.includes("step="));
+    await expect.poll(() => number(page)).toBe(1);
+    await closePage(page);
+  });
+
+  test("says what it does not have of what the address asks for", async () => {
+    const page = await openPath("scenario=affinity-change&request=77");
+    const said = page.locator(".stepper .notice");
+    expect(await said.textContent()).toBe("No step that is kept is of interrupt 77: this is step 1.");
+    for (const [step, told] of [
+      ["abc", "There is no step abc: this is step 1."],
+      ["99999", /^There is no step 99999: this is step \d+\.$/],
+    ] as const) {
+      await page.evaluate((hash) => (location.hash = hash), `#/path?scenario=affinity-change&step=${step}`);
+      await expect.poll(() => said.textContent()).toMatch(told);
+    }
+    await page.keyboard.press("Home");
+    await expect.poll(() => said.count()).toBe(0);
+    await page.goto(page.url().replace(/#.*/, "#/path?scenario=passthrough-posted&vectors=1.5"));
+    expect(await page.getByRole("alert").textContent()).toContain(
+      'parameters.vectors: "1.5", expected a whole number from 1 to 200',
+    );
+    await closePage(page);
+  });
+
+  test("is offered beside itself where it can be set otherwise", async () => {
+    for (const [scenario, count] of [
+      ["affinity-change", 0],
+      ["passthrough-posted", 1],
+    ] as const) {
+      const page = await openPath(`scenario=${scenario}`);
+      expect(await page.getByRole("option", { name: "the same, set otherwise" }).count()).toBe(count);
+      await closePage(page);
+    }
+  });
+
+  test.each([
+    ["scenario=passthrough-posted&request=1", 1280],
+    ["scenario=nosid-spoof&compare=with-verification&request=1", 1280],
+  ])("shows the row and the step at which one arrives: %s", async (query, width) => {
+    const page = await openPath(query, { width });
+    const { top, height } = await page.evaluate(() => {
+      const list = document.querySelector(".step-list")!.getBoundingClientRect();
+      const row = document.querySelector(".step-row[aria-selected=true] .step-line")!.getBoundingClientRect();
+      return { top: row.top - list.top, height: list.height };
+    });
+    expect(top).toBeGreaterThanOrEqual(0);
+    expect(top).toBeLessThan(height / 2);
+    if (query.includes("compare")) {
+      const named = await page.locator(".run-step").allTextContents();
+      expect(named).toEqual(
+        await page
+          .locator(".step-panel h3")
+          .evaluateAll((all) => all.map((title) => title.firstChild!.textContent)),
+      );
+    }
+    await closePage(page);
+  });
+
+  test("leaves keys that scroll to the step that is read", async () => {
+    const page = await openPath("scenario=affinity-change&step=3");
+    await page.locator(".step-panel").focus();
+    for (const key of ["PageDown", "End", "Home", "PageUp", "Space"]) await page.keyboard.press(key);
+    await page.waitForTimeout(100);
+    expect(await number(page)).toBe(3);
+    await page.keyboard.press("ArrowRight");
+    await arrived(page, 4);
+    await page.locator(".step-list").focus();
+    await page.keyboard.press("End");
+    expect(await number(page)).toBeGreaterThan(4);
+    await closePage(page);
+  });
+
+  test("tells the step of the run that goes on, where the other does nothing", async () => {
+    const page = await openPath("scenario=nosid-spoof&compare=with-verification&request=1");
+    const live = (): Promise<string[]> =>
+      page
+        .locator(".step-panel")
+        .evaluateAll((panels) =>
+          panels.filter((panel) => panel.querySelector("[aria-live=polite]")).map((panel) => panel.className),
+        );
+    for (let row = 0; row < 16; row++) {
+      expect(await live()).toEqual(["step-panel"]);
+      await page.keyboard.press("ArrowRight");
+    }
     await closePage(page);
   });
 

@@ -89,7 +89,7 @@ describe.skipIf(browserMissing)("the view of races", { timeout: 60_000 }, () => 
       expect(await page.locator(".race-move h3").textContent()).toBe(`${i + 1}. ${actor} ${step.step}`);
     }
     await page.keyboard.press("ArrowRight");
-    expect(page.url()).toContain(`step=${steps.length}`);
+    await expect.poll(() => page.url()).toContain(`step=${steps.length}`);
     expect(await page.locator("svg[role=img] .moved").count()).toBe(steps.length);
     expect(await page.locator("svg.heads text").allTextContents()).toEqual([
       "device 0",
@@ -121,11 +121,17 @@ describe.skipIf(browserMissing)("the view of races", { timeout: 60_000 }, () => 
     await closePage(page);
   });
 
-  test("explores the protocol as it is", async () => {
+  test("explores the protocol as it is, and again when it is asked to", async () => {
     const expected = await command("--play", "two-halts");
     const page = await openPage("#/races?play=two-halts");
-    await page.getByRole("button", { name: "Explore every order" }).click();
+    const unasked = page.getByLabel("What happens meanwhile").locator("option").first();
+    expect(await unasked.textContent()).toBe("all of these but release-count");
+    const explore = page.getByRole("button", { name: "Explore every order" });
+    await explore.click();
     await page.locator(outcome).waitFor();
+    await page.locator(outcome).evaluate((heading) => heading.classList.add("first"));
+    await explore.click();
+    await page.locator(`${outcome}:not(.first)`).waitFor();
     expect(await page.locator(outcome).textContent()).toContain("nothing goes wrong in any order");
     expect(await copied(page)).toEqual(expected);
     const row = await page.locator(".race-plays tbody tr").first().locator("td").allTextContents();
@@ -147,6 +153,15 @@ describe.skipIf(browserMissing)("the view of races", { timeout: 60_000 }, () => 
     await page.getByRole("button", { name: "Stop" }).click();
     await page.getByRole("heading", { name: "Stopped" }).waitFor();
     expect(await page.locator(".race-result p").textContent()).toMatch(/^[\d,]+ states of base were seen/);
+    for (const again of ["Explore every order", "Explore it again"]) {
+      await page.getByRole("button", { name: again }).click();
+      await states.waitFor();
+      await page.getByRole("button", { name: "Stop" }).focus();
+      await page.keyboard.press("Enter");
+      await page.getByRole("heading", { name: "Stopped" }).waitFor();
+      await page.keyboard.press("Tab");
+      expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Explore it again");
+    }
     await page.getByRole("radio", { name: /^recompute-on/ }).check();
     await page.locator(outcome).waitFor();
     expect(await page.locator(outcome).textContent()).toContain("lost interrupt");

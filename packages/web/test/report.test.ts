@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type HostMap, InputError, unpackHost } from "@intremap/core";
+import { type Following, type HostMap, InputError, unpackHost } from "@intremap/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { report } from "../../cli/src/commands/report.ts";
 import { type PageFiles, readPage } from "../../cli/src/page/page-files.ts";
@@ -50,6 +50,34 @@ describe.skipIf(browserMissing)("a report in one file", { timeout: 60_000 }, () 
     await figures.waitFor({ timeout: patience });
     expect(await figures.textContent()).toContain(String(totals.entries));
     await closePage(opened);
+  });
+
+  test("of a host reopens what a link to Path follows in it, and leads back to where Machine was left", async () => {
+    const capture = capturePath("intel61-hold");
+    await reported(capture);
+    const hash = "#/machine?source=report&show=budgets&at=01%3A00.0&which=3";
+    const opened = await openPage(hash, { address: pathToFileURL(html).href });
+    await opened.getByRole("button", { name: "Step through it in Path" }).click({ timeout: patience });
+    const io = testIo();
+    await run(["follow", "01:00.0", "--json", "--from", capture], io);
+    const { interrupts } = JSON.parse(io.out()) as Following;
+    const title = opened.locator(".scenario-title");
+    await title.waitFor({ timeout: patience });
+    expect(await title.textContent()).toContain(interrupts[2]!.title);
+    const link = new URL(opened.url()).hash;
+    expect(link).toBe("#/path?follow=01%3A00.0&source=report&which=3");
+    await opened.getByRole("link", { name: "Back to Machine" }).click();
+    expect(new URL(opened.url()).hash).toBe(hash);
+    await closePage(opened);
+
+    const again = await openPage(link, { address: pathToFileURL(html).href });
+    const titleAgain = again.locator(".scenario-title");
+    await titleAgain.waitFor({ timeout: patience });
+    expect(await titleAgain.textContent()).toContain(interrupts[2]!.title);
+    await again.getByRole("link", { name: "Back to Machine" }).click();
+    expect(new URL(again.url()).hash).toBe("#/machine?source=report&which=3&at=01%3A00.0");
+    await again.getByRole("heading", { name: "Path of 01:00.0" }).waitFor({ timeout: patience });
+    await closePage(again);
   });
 
   test("of a scenario opens at its path, with its options", async () => {

@@ -73,6 +73,9 @@ describe("the filter of the map", () => {
     ["nvme0", [38, 39]],
     ["NVME0Q1", [39]],
     ["01:00.0", [38, 39]],
+    ["0000:01:00.0", [38, 39]],
+    ["device:0000:01:00.0 posted", [39]],
+    ["0001:01:00.0", []],
     ["01:00.0 posted", [39]],
     ["mode:posted", [39]],
     ["irq:3", [3]],
@@ -83,5 +86,15 @@ describe("the filter of the map", () => {
     ["no:such", []],
   ])("finds with %j the irqs %j", (filter, irqs) => {
     expect(found(filter)).toEqual(irqs);
+  });
+
+  test("tells the segments of a host that has several", () => {
+    const several = [...rows, { ...rows[0]!, device: "0001:01:00.0", irq: 50 }];
+    const cells = new RowCells(nameStyleOf(several));
+    const irqs = (filter: string) =>
+      filterRows(several, filter, defaultMapColumns, cells).map(({ irq }) => irq);
+    expect(irqs("0000:01:00.0")).toEqual([38, 39]);
+    expect(irqs("device:0001:01:00.0")).toEqual([50]);
+    expect(irqs("01:00.0")).toEqual([38, 39, 50]);
   });
 });

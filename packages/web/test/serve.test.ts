@@ -2,6 +2,7 @@ import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { InputError, unpackHost } from "@intremap/core";
+import type { Page } from "playwright-core";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { serve } from "../../cli/src/commands/serve.ts";
 import { type PageFiles, readPage } from "../../cli/src/page/page-files.ts";
@@ -40,6 +41,27 @@ async function releaseAt(address: string): Promise<string | undefined> {
   return unpackHost(await (await fetch(`${address}host`)).text()).system.release?.value;
 }
 
+/** Has the page wait for the host until it is let go on: once for each time that it asks. */
+async function hold(opened: Page): Promise<() => Promise<void>> {
+  const held: (() => void)[] = [];
+  await opened.route("**/host", async (route) => {
+    await new Promise<void>((resolve) => held.push(resolve));
+    await route.continue();
+  });
+  return async () => {
+    await expect.poll(() => held.length, { timeout: patience }).toBe(1);
+    const answer = opened.waitForResponse((response) => response.url().endsWith("/host"));
+    held.pop()!();
+    await (await answer).finished();
+  };
+}
+
+function heading(opened: Page): Promise<string | null> {
+  return opened.locator("h1").textContent();
+}
+
+const capture = "intel61-hold.tar.xz";
+
 describe.skipIf(browserMissing)("the served page", { timeout: 60_000 }, () => {
   test("opens at the host, and reads it anew on request", async () => {
     const folder = mkdtempSync(join(tmpdir(), "intremap-serve-"));
@@ -70,6 +92,81 @@ describe.skipIf(browserMissing)("the served page", { timeout: 60_000 }, () => {
     await opened.getByRole("button", { name: "Read anew" }).click({ timeout: patience });
     await opened.getByText("intremap serve does not answer").waitFor({ timeout: patience });
     await opened.context().close();
+  });
+});
+
+describe.skipIf(browserMissing)("a reading of the served host", { timeout: 60_000 }, () => {
+  test("that was stopped is given up, and begins anew on request", async () => {
+    const opened = await openPage("", { address: await served(capturePath("intel61-hold")) });
+    await opened.locator(".machine .rows").waitFor({ timeout: patience });
+    await opened.getByRole("button", { name: "Close" }).click();
+    const letGo = await hold(opened);
+    await opened.getByRole("button", { name: capture }).click();
+    await opened.getByRole("heading", { name: `Reading ${capture}` }).waitFor({ timeout: patience });
+    expect(await opened.locator(".waiting p").textContent()).not.toContain("this machine");
+    await opened.getByRole("button", { name: "Stop" }).click();
+    await letGo();
+    await opened.waitForTimeout(1500);
+    expect(await heading(opened)).toBe("Machine");
+    await opened.getByRole("button", { name: capture }).click();
+    await letGo();
+    await opened.locator(".machine .rows").waitFor({ timeout: patience });
+    await closePage(opened);
+  });
+
+  test("does not bring a host back that was closed meanwhile", async () => {
+    const opened = await openPage("", { address: await served(capturePath("intel61-hold")) });
+    await opened.locator(".machine .rows").waitFor({ timeout: patience });
+    const letGo = await hold(opened);
+    await opened.getByRole("button", { name: "Read anew" }).click();
+    await opened.getByRole("button", { name: "Close" }).click();
+    await letGo();
+    await opened.waitForTimeout(1500);
+    expect(await heading(opened)).toBe("Machine");
+    expect(await opened.getByText("go on with it").count()).toBe(0);
+    await closePage(opened);
+  });
+
+  test("that failed begins anew on request", async () => {
+    const opened = await openPage("#/machine", { address: await served(capturePath("intel61-hold")) });
+    await opened.route("**/host", (route) => route.abort());
+    await opened.getByRole("button", { name: capture }).click();
+    await opened.getByText("intremap serve does not answer").waitFor({ timeout: patience });
+    await opened.unroute("**/host");
+    await opened.getByRole("button", { name: capture }).click();
+    await opened.locator(".machine .rows").waitFor({ timeout: patience });
+    await opened.context().close();
+  });
+
+  test.each([
+    ["the table and the steps", "", ".rows", ".steps [data-step='2'] > button"],
+    ["the topology", "&show=topology&zoom=2", ".frame", ".node.unit.remapped"],
+  ])("every few seconds leaves the reader of %s alone", async (_, rest, frame, place) => {
+    const address = await served(capturePath("intel61-hold"));
+    const opened = await openPage(`#/machine?source=live&at=dmar0%3A0${rest}`, { address });
+    await opened.locator(place).waitFor({ timeout: patience });
+    await opened.locator(frame).evaluate((list) => (list.scrollTop = 200));
+    await opened.locator(place).evaluate((one) => {
+      (one as HTMLElement).focus({ preventScroll: true });
+      one.setAttribute("data-mark", "");
+    });
+    for (let time = 0; time < 2; time++) {
+      const answer = opened.waitForResponse((response) => response.url().endsWith("/host"));
+      await opened.getByRole("combobox", { name: "every" }).selectOption("2", { force: true });
+      await answer;
+    }
+    await opened.waitForTimeout(1000);
+    expect(await opened.locator(frame).evaluate(({ scrollTop }) => scrollTop)).toBe(200);
+    expect(await opened.evaluate(() => document.activeElement?.hasAttribute("data-mark"))).toBe(true);
+    await closePage(opened);
+  });
+
+  test("is made for a link to Path", async () => {
+    const address = await served(capturePath("intel61-hold"));
+    const opened = await openPage("#/path?follow=irq+45&source=live", { address });
+    await opened.locator(".step-row").first().waitFor({ timeout: patience });
+    expect(await opened.locator(".scenario-title").textContent()).toContain("irq 45");
+    await closePage(opened);
   });
 });
 

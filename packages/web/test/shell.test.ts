@@ -21,18 +21,38 @@ describe.skipIf(browserMissing)("the page", () => {
   test.each(views)(
     "opens the view %s by its address, in light and dark, with nothing grave for axe",
     async (view) => {
-      for (const scheme of ["light", "dark"] as const) {
-        const page = await openPage(`#/${view}`, { scheme, width: 1024 });
-        expect(await page.locator("nav [aria-current=page]").textContent()).toBe(
-          view[0]!.toUpperCase() + view.slice(1),
-        );
-        expect(await graveFindings(page)).toEqual([]);
-        const wider = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
-        expect(wider).toBe(false);
-        await closePage(page);
+      const page = await openPage(`#/${view}`, { width: 1024 });
+      expect(await page.locator("nav [aria-current=page]").textContent()).toBe(
+        view[0]!.toUpperCase() + view.slice(1),
+      );
+      expect(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)).toBe(false);
+      for (const colorScheme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+        expect(await graveFindings(page), colorScheme).toEqual([]);
       }
+      await closePage(page);
     },
   );
+
+  test("fits a window of 1280 pixels that is shown at 200 %", async () => {
+    for (const view of views) {
+      const page = await openPage(`#/${view}`, { width: 640, height: 450 });
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(640);
+      await closePage(page);
+    }
+  });
+
+  test("says that there is no such view, above the one with which one begins", async () => {
+    const page = await openPage("#/nonsense?x=1");
+    expect(await page.getByRole("alert").textContent()).toContain('There is no view "nonsense"');
+    expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("Paste");
+    await page.getByRole("link", { name: "Bits" }).click();
+    expect(await page.getByRole("alert").count()).toBe(0);
+    await closePage(page);
+    const empty = await openPage("");
+    expect(await empty.getByRole("alert").count()).toBe(0);
+    await closePage(empty);
+  });
 
   test("goes back and forward between views", async () => {
     const page = await openPage("#/paste");

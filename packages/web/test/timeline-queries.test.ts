@@ -1,7 +1,16 @@
 import * as fc from "fast-check";
 import { type TimelineData, TimelineStore } from "@intremap/core";
 import { describe, expect, test } from "vitest";
-import { type Scale, axisOf, fitted, panned, showing, whole, zoomed } from "../src/views/timeline/axis.ts";
+import {
+  type Scale,
+  axisOf,
+  fitted,
+  panned,
+  showing,
+  usualScale,
+  whole,
+  zoomed,
+} from "../src/views/timeline/axis.ts";
 import { layoutOf, laneAt, laneHeight, laneTop } from "../src/views/timeline/layout.ts";
 import {
   callsAt,
@@ -10,11 +19,16 @@ import {
   firstStartingFrom,
   flowRows,
   flowsOf,
+  foundBefore,
   inside,
   placeOf,
   rankOf,
   rowAt,
 } from "../src/views/timeline/queries.ts";
+import { paint } from "../src/views/timeline/paint.ts";
+import type { Tints } from "../src/views/timeline/palette.ts";
+import { pathOf } from "../src/views/timeline/path-link.ts";
+import { savedName, savedPart } from "../src/views/timeline/saved-file.ts";
 import { markStep, timeText } from "../src/views/timeline/time-text.ts";
 
 /** TrackEvent.Type. */
@@ -132,6 +146,120 @@ describe("what is asked of a timeline is what looking at every row says:", () =>
         expect(points).toBe(data.flowId.length);
       }),
     );
+  });
+});
+
+test("how many rows a search finds before a place is what counting says", () => {
+  fc.assert(
+    fc.property(timelines, fc.nat(2), (data, wanted) => {
+      const tracks = Uint8Array.from(data.tracks, (_, track) => (track === wanted + 1 ? 1 : 0));
+      const before = foundBefore(data, new Uint8Array(data.names.length), tracks);
+      const found = [...data.rows].map((row) => data.track[row] === wanted + 1);
+      expect([...before]).toEqual(
+        Array.from({ length: found.length + 1 }, (_, place) => found.slice(0, place).filter(Boolean).length),
+      );
+    }),
+  );
+});
+
+/** An instant at each of some times, on the unit's track. */
+function instantsAt(times: readonly number[]): TimelineData {
+  return kept(
+    times.map((time, i) => ({ type: instant, later: time - (times[i - 1] ?? 0), track: 2, flow: 0 })),
+  );
+}
+
+test.each<[what: string, times: readonly number[], scale: Scale]>([
+  ["at one time", [0, 0, 0], "order"],
+  ["at the begin and the end", [0, 0, 0, 500, 1000, 1000], "order"],
+  ["spread", [0, 100, 200, 300, 400, 500, 1000], "time"],
+])("a timeline of what happens %s is shown by what tells it apart", (_, times, scale) => {
+  expect(usualScale(instantsAt(times))).toBe(scale);
+});
+
+test("what is drawn together shows whether a search finds any of it", () => {
+  const data = instantsAt([
+    ...Array.from({ length: 50 }, () => 0),
+    ...Array.from({ length: 50 }, () => 1000),
+  ]);
+  const rects: { readonly x: number; readonly style: unknown; readonly alpha: number }[] = [];
+  const canvas = {
+    fillStyle: "",
+    globalAlpha: 1,
+    fillRect(x: number) {
+      rects.push({ x, style: this.fillStyle, alpha: this.globalAlpha });
+    },
+  };
+  const context = new Proxy(canvas, {
+    get: (target, key) => Reflect.get(target, key) ?? (() => {}),
+  }) as unknown as CanvasRenderingContext2D;
+  const colours = {
+    paper: "paper",
+    raised: "raised",
+    line: "line",
+    ink: "ink",
+    faint: "faint",
+    accent: "accent",
+    mark: "mark",
+    bad: "bad",
+  };
+  const tints: Tints = { solid: "solid", dense: ["dense", "dense", "dense"], slices: ["slice"] };
+  const axis = axisOf(data, "time");
+  const before = Int32Array.from({ length: 101 }, (_, place) => Math.max(0, place - 50));
+  paint(context, {
+    data,
+    axis,
+    window: whole(axis),
+    layout: layoutOf(data, new Set()),
+    palette: { ...colours, font: "", advance: 7, kinds: Array.from({ length: 8 }, () => tints) },
+    nameKinds: Int8Array.from(data.names, () => -1),
+    hits: { names: new Uint8Array(data.names.length), tracks: new Uint8Array(data.tracks.length), before },
+    selected: -1,
+    flows: [],
+    gutter: 0,
+    width: 1000,
+    height: 400,
+    scrolled: 0,
+  });
+  const drawn = rects.filter(({ style }) => style === "dense" || style === "solid");
+  expect(drawn.map(({ style, alpha }) => [style, alpha])).toEqual([
+    ["dense", 0.3],
+    ["solid", 1],
+  ]);
+});
+
+const posted = { kind: "scenario", scenario: "passthrough-posted", variant: undefined, values: {} } as const;
+
+test("Path is offered for a moment at which one thing alone happened", () => {
+  const data = instantsAt([0, 0, 10, 20, 20]);
+  const times = [...data.start.keys()].map((row) => pathOf(data, row, [], posted, null)?.query["at"]);
+  expect(times).toEqual([undefined, undefined, "10", undefined, undefined]);
+});
+
+describe("a file of a timeline", () => {
+  test.each([
+    [posted, "passthrough-posted.pftrace"],
+    [{ ...posted, variant: "on-amd" }, "passthrough-posted-on-amd.pftrace"],
+    [{ ...posted, values: { vectors: 2 } }, "passthrough-posted-vectors-2.pftrace"],
+    [{ kind: "file", name: "boot.log.xz", size: 1 }, "boot.pftrace"],
+    [{ kind: "file", name: "trace", size: 1 }, "trace.pftrace"],
+  ] as const)("of %j is called %s", (source, name) => {
+    expect(savedName(source)).toBe(name);
+  });
+
+  test("that is cut says so, and how to have all of it", () => {
+    const store = new TimelineStore(2);
+    const track = store.track("unit");
+    for (let i = 0; i < 5; i++) {
+      store.event(instant, i, track, store.name("x"));
+      store.close();
+    }
+    const data = store.data();
+    expect(savedPart(data, { ...posted, values: { vectors: 2 } })).toBe(
+      "the first 2 of 5 events; all: intremap run passthrough-posted --vectors 2 --timeline FILE",
+    );
+    expect(savedPart(data, { kind: "file", name: "trace", size: 1 })).toBe("the first 2 of 5 events");
+    expect(savedPart(instantsAt([0]), posted)).toBe("");
   });
 });
 

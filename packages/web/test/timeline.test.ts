@@ -54,11 +54,14 @@ function byTrack({ events, tracks }: SeenTrace): Record<string, unknown[]> {
 }
 
 describe.skipIf(browserMissing)("the timeline", { timeout: 120_000 }, () => {
-  test("of a scenario saves the trace that `run --timeline` writes", async () => {
+  test.each([
+    ["passthrough-posted", ["--vectors", "2", "--interrupts", "3"], posted],
+    ["vcpu-preempted", [], "#/timeline?scenario=vcpu-preempted"],
+  ])("of %s saves the trace that `run --timeline` writes", async (scenario, options, hash) => {
     const file = join(folder, "command.pftrace");
     const io = testIo(undefined, { NO_COLOR: "1" });
-    await run(["run", "passthrough-posted", "--vectors", "2", "--interrupts", "3", "--timeline", file], io);
-    const page = await openTimeline(posted);
+    await run(["run", scenario, ...options, "--timeline", file], io);
+    const page = await openTimeline(hash);
     const [here, there] = [await saved(page), readTrace(readFileSync(file))];
     expect(here.tracks).toEqual(there.tracks);
     expect(byTrack(here)).toEqual(byTrack(there));
@@ -86,6 +89,36 @@ describe.skipIf(browserMissing)("the timeline", { timeout: 120_000 }, () => {
     expect(href).toBe("#/path?scenario=passthrough-posted&interrupts=3&vectors=2&request=4");
     await page.goBack();
     await details.getByRole("heading", { name: "MSI write" }).waitFor();
+    await closePage(page);
+  });
+
+  test.each<[what: string, query: string, title: string, last: string | RegExp]>([
+    ["the fault, where the unit interrupts first", "hostile-device&request=1", "Interrupt 1", "blocked"],
+    [
+      "the vCPU, where the guest log interrupts first",
+      "amd-avic&request=11",
+      "Interrupt 11",
+      /^virtual vector/,
+    ],
+    [
+      "the handler, where the guest is left",
+      "passthrough-remapped&request=1",
+      "Interrupt 1",
+      "asm_common_interrupt",
+    ],
+    [
+      "the descriptor, where nobody is notified",
+      "posted-msi-storm&request=2",
+      "Interrupt 2, posted without a notification of its own",
+      "posted",
+    ],
+  ])("leads from a write to %s", async (_, hash, title, last) => {
+    const page = await openTimeline(`#/timeline?scenario=${hash}`);
+    const details = page.getByRole("region", { name: "Selection" });
+    await details.getByRole("heading", { name: title, exact: true }).waitFor();
+    const flow = await details.locator(".timeline-flow button").allTextContents();
+    expect(flow.slice(0, 2)).toEqual(["MSI write", "interrupt request"]);
+    expect(flow.at(-1)).toMatch(last);
     await closePage(page);
   });
 
@@ -118,7 +151,9 @@ describe.skipIf(browserMissing)("the timeline", { timeout: 120_000 }, () => {
     }
     await page.keyboard.press("f");
     await page.keyboard.press("w");
-    await expect.poll(() => Number(query(page).get("to")) - Number(query(page).get("from"))).toBeLessThan(10);
+    await expect
+      .poll(() => Number(query(page).get("to") ?? Infinity) - Number(query(page).get("from")))
+      .toBeLessThan(6);
     const across = await page.locator(".shown").textContent();
     const address = page.url();
     const again = await openTimeline(new URL(address).hash);
@@ -128,8 +163,17 @@ describe.skipIf(browserMissing)("the timeline", { timeout: 120_000 }, () => {
     await expect.poll(() => query(page).get("from")).toBe(null);
     await page.keyboard.press("Escape");
     await expect.poll(() => query(page).get("select")).toBe(null);
+    await page.keyboard.press("ArrowDown");
+    await expect.poll(() => query(page).get("select")).toBe("0");
     await page.keyboard.press("/");
-    expect(await page.evaluate(() => document.activeElement?.getAttribute("type"))).toBe("search");
+    const focused = () => page.evaluate(() => document.activeElement?.ariaLabel);
+    expect(await focused()).toBe("Search names of events and tracks");
+    await page.keyboard.press("Escape");
+    expect(await focused()).toBe("Tracks");
+    await page.keyboard.press("/");
+    await page.keyboard.type("vector");
+    await page.keyboard.press("ArrowDown");
+    expect(await focused()).toBe("Tracks");
     await closePage(again);
     await closePage(page);
   });
@@ -175,7 +219,7 @@ describe.skipIf(browserMissing)("the timeline", { timeout: 120_000 }, () => {
     expect(href).toBe("#/path?irte=0x4ff00+0x1000030000d&msi=0xfee00030+0x2&eime=0");
     // The model makes of it what QEMU did.
     await page.getByRole("link", { name: "This request in Path" }).click();
-    await page.getByText("0xfee0100c ← 0x4030").first().waitFor();
+    await page.getByText("vector 0x30 to logical destination 0x1").first().waitFor();
     await page.goBack();
     await page.locator(".chart-canvas").waitFor();
     // A file is not in the link: it asks for it by name and size.
@@ -270,6 +314,23 @@ describe.skipIf(browserMissing)("the timeline", { timeout: 120_000 }, () => {
     await page.getByText(/[\d,]+ events$/).waitFor();
     await page.getByRole("button", { name: "Stop" }).click();
     await page.getByRole("heading", { name: "Stopped" }).waitFor();
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Record it");
+    await page.keyboard.press("Enter");
+    await page.getByText(/[\d,]+ events$/).waitFor();
+    await closePage(page);
+  });
+
+  test("of a run whose clock hardly goes shows one thing after the other, unless told", async () => {
+    const page = await openTimeline("#/timeline?scenario=x2apic-optout");
+    expect(await page.getByRole("radio", { name: "order" }).isChecked()).toBe(true);
+    expect(await page.locator(".shown").textContent()).toMatch(/^[\d,]+ steps across$/);
+    await page.getByText("what takes no time has a width too").waitFor();
+    await page.getByRole("radio", { name: "time" }).check();
+    await expect.poll(() => query(page).get("scale")).toBe("time");
+    const again = await openTimeline(new URL(page.url()).hash);
+    expect(await again.getByRole("radio", { name: "time" }).isChecked()).toBe(true);
+    await closePage(again);
     await closePage(page);
   });
 

@@ -43,8 +43,9 @@ async function textOf(args: readonly string[], io: Io): Promise<string> {
   return args.join(args.some((arg) => /\s/.test(arg)) ? "\n" : " ");
 }
 
-function report({ findings, remarks, omitted }: Explanation, paint: Paint): string {
-  const parts = groupFindings(findings).map((group) => printGroup(group, paint));
+function report(explanation: Explanation, paint: Paint): string {
+  const { findings, remarks, omitted } = explanation;
+  const parts = groupFindings(explanation).map((group) => printGroup(group, paint));
   if (remarks.length > 0) {
     parts.push(remarks.map(({ line, what }) => `${paint("dim", `line ${line}:`)} ${what}\n`).join(""));
   }

@@ -2,7 +2,7 @@ import { metricsOf } from "@intremap/core";
 import { exposition } from "../exposition.ts";
 import { type Io, exitStatus } from "../io.ts";
 import { readHost } from "../sources/host.ts";
-import { replaceFile } from "../sources/replace-file.ts";
+import { writeOutput } from "../sources/output-file.ts";
 
 export interface MetricsFlags {
   readonly from: string;
@@ -17,6 +17,6 @@ export interface MetricsFlags {
 export async function metrics({ from, out }: MetricsFlags, io: Io): Promise<number> {
   const text = exposition(metricsOf(await readHost(from, io)));
   if (out === undefined) io.stdout.write(text);
-  else replaceFile(out, text, "--out");
+  else writeOutput(out, text, "--out");
   return exitStatus.clean;
 }

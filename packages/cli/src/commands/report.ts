@@ -1,15 +1,23 @@
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
-import { InputError, packHost } from "@intremap/core";
+import {
+  type Given,
+  type GivenScenario,
+  InputError,
+  decodeText,
+  kindBytes,
+  packHost,
+  peek,
+} from "@intremap/core";
+import { asBytes } from "../input.ts";
 import { type Io, exitStatus } from "../io.ts";
 import { writeJson } from "../output.ts";
-import type { Given, GivenScenario } from "../page/given.ts";
 import { type PageFiles, readPage } from "../page/page-files.ts";
 import { selfContained } from "../page/self-contained.ts";
 import { valuesOf } from "../scenario-options.ts";
 import { readHost } from "../sources/host.ts";
 import { ImageFile } from "../sources/image-file.ts";
-import { replaceFile } from "../sources/replace-file.ts";
+import { writeOutput } from "../sources/output-file.ts";
 import { type ScenarioFile, builtInScenarios, openScenario } from "../sources/scenario-file.ts";
 
 export interface ReportFlags {
@@ -22,8 +30,11 @@ export interface ReportFlags {
 /** Bytes of a disk image that a report takes in. */
 const mostImageBytes = 4 << 20;
 
+/** What every scenario says, and no text of a host. */
+const scenarioKeys = ["title", "kernel", "machine", "script"];
+
 /**
- * Writes the page as one file that shows a host or a scenario.
+ * Writes the page as one file that shows a host or a scenario; of standard input its content tells which.
  * @param rest options that are the scenario's parameters.
  * @throws InputError when the source or scenario cannot be read, or the file cannot be written.
  */
@@ -37,22 +48,33 @@ export async function report(
   if (flags.html === "-" && flags.json === true) {
     throw new InputError("--html - and --json: both want standard output");
   }
-  const isScenario = builtInScenarios().includes(subject) || /\.ya?ml$/i.test(subject);
+  const { isScenario, input } = await recognised(subject, io);
   const { given, packed } = isScenario
-    ? { given: await scenarioGiven(subject, rest, flags, io), packed: null }
-    : await hostGiven(subject, rest, flags, io);
+    ? { given: await scenarioGiven(subject, rest, flags, input), packed: null }
+    : await hostGiven(subject, rest, flags, input);
   const html = selfContained(page, given, packed);
   if (flags.html === "-") {
     io.stdout.write(html);
     return exitStatus.clean;
   }
-  replaceFile(flags.html, html, "--html");
+  writeOutput(flags.html, html, "--html");
   const bytes = Buffer.byteLength(html);
   if (flags.json === true) {
     const kind = isScenario ? "scenario" : "host";
     writeJson(io, "report", { file: flags.html, bytes, kind, subject, opens: given.start });
   } else io.stdout.write(`${flags.html}: ${(bytes / 1e6).toFixed(1)} MB, opens at ${given.start}\n`);
   return exitStatus.clean;
+}
+
+/** @returns in `input` an outside world whose standard input still has what was looked at. */
+async function recognised(subject: string, io: Io): Promise<{ isScenario: boolean; input: Io }> {
+  if (subject !== "-") {
+    return { isScenario: builtInScenarios().includes(subject) || /\.ya?ml$/i.test(subject), input: io };
+  }
+  const { head, rest } = await peek(asBytes(io.stdin), kindBytes);
+  const text = decodeText(head);
+  const isScenario = scenarioKeys.every((key) => new RegExp(`^${key}:`, "m").test(text));
+  return { isScenario, input: { stdin: rest, stdout: io.stdout, stderr: io.stderr, env: io.env } };
 }
 
 async function hostGiven(

@@ -7,7 +7,7 @@ import { reportList, reportRun, reportRuns } from "../run-report.ts";
 import { valuesOf } from "../scenario-options.ts";
 import { ImageFile } from "../sources/image-file.ts";
 import { type ScenarioFile, builtInScenarios, openScenario } from "../sources/scenario-file.ts";
-import { TimelineFile } from "../sources/timeline-file.ts";
+import { OutputFile } from "../sources/output-file.ts";
 
 export interface RunFlags {
   /** True for the symbols that the command watches by itself. */
@@ -45,7 +45,7 @@ export async function run(
   const beside = flags.compare ?? first.beside;
   const others = beside === undefined ? [] : [await otherOf(file, first, beside, values, io)];
 
-  const timeline = flags.timeline === undefined ? undefined : new TimelineFile(flags.timeline);
+  const timeline = flags.timeline === undefined ? undefined : new OutputFile(flags.timeline, "--timeline");
   const progress = new Progress(io.stderr);
   const results: RunResult[] = [];
   const images: ImageFile[] = [];

@@ -3,10 +3,10 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Search, baseSize, protocols } from "@intremap/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run } from "../program.ts";
+import { packedCommand } from "../testing/packed-command.ts";
 import { testIo } from "../testing/test-io.ts";
 import { type Times, drive } from "../verify-crew.ts";
 
@@ -153,7 +153,7 @@ describe("what there is not is refused in one line:", () => {
       ["--without", "put-set-sn"],
       `--without "put-set-sn": expected ${protocols.intel.removable.map(({ id }) => id).join(", ")}`,
     ],
-    [["--timeline", "/nowhere/x"], "--timeline /nowhere/x: no such file"],
+    [["--timeline", "/nowhere/x"], "--timeline /nowhere/x: no such folder"],
   ])("%j", async (args, message) => {
     expect(await verify(...args)).toEqual({ status: 2, out: "", err: `intremap: ${message}\n` });
   });
@@ -182,17 +182,17 @@ test("two threads see the same states as one", { timeout: 120_000 }, async () =>
 });
 
 test("an interrupt from the keyboard ends it with 130, and its threads", { timeout: 60_000 }, async () => {
-  const main = fileURLToPath(new URL("../main.ts", import.meta.url));
   const path = join(folder, "interrupted.pftrace");
   const args = ["verify", "--vcpus", "2", "--posts", "4", "--play", "base", "--timeline", path];
-  const child = spawn(process.execPath, ["--conditions=intremap-src", "--import", "tsx", main, ...args]);
+  const child = spawn(process.execPath, [packedCommand(), ...args]);
   try {
-    while (!existsSync(`${path}.partial`)) await new Promise((resolve) => setTimeout(resolve, 50));
+    const beside = (): string[] => readdirSync(folder).filter((name) => name.includes("interrupted"));
+    while (beside().length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
     await new Promise((resolve) => setTimeout(resolve, 1000));
     child.kill("SIGINT");
     const [status] = (await once(child, "close")) as [number];
     expect(status).toBe(130);
-    expect(readdirSync(folder).filter((name) => name.includes("interrupted"))).toEqual([]);
+    expect(beside()).toEqual([]);
   } finally {
     child.kill("SIGKILL");
   }

@@ -18,7 +18,7 @@ import {
 import { type Io, exitStatus } from "../io.ts";
 import { paintFor, writeJson } from "../output.ts";
 import { Progress } from "../progress.ts";
-import { TimelineFile } from "../sources/timeline-file.ts";
+import { OutputFile } from "../sources/output-file.ts";
 import { type Question, type Times, drive } from "../verify-crew.ts";
 import { reportProtocol, reportVerdict } from "../verify-report.ts";
 
@@ -53,7 +53,7 @@ export async function verify(flags: VerifyFlags, io: Io): Promise<number> {
   if (flags.list === true) return list(protocols[flags.vendor], flags, io);
   const { protocol, size, without, plays } = readQuestion(flags, "--");
   const limits = limitsOf(flags);
-  const timeline = flags.timeline === undefined ? undefined : new TimelineFile(flags.timeline);
+  const timeline = flags.timeline === undefined ? undefined : new OutputFile(flags.timeline, "--timeline");
   const results: PlayResult[] = [];
   let first: Counterexample | null = null;
   try {

@@ -2,8 +2,8 @@ import { randomBytes, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { InputError } from "@intremap/core";
-import { type Given, dataBlock } from "./given.ts";
+import { type Given, InputError } from "@intremap/core";
+import { dataBlock } from "./data-block.ts";
 import type { PageFiles } from "./page-files.ts";
 
 export interface Served {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { type Given, dataBlock } from "./given.ts";
+import type { Given } from "@intremap/core";
+import { dataBlock } from "./data-block.ts";
 import type { PageFiles } from "./page-files.ts";
 
 /**

@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { Readable, pipeline } from "node:stream";
 import { ReadableStream } from "node:stream/web";
 import zlib from "node:zlib";
-import { type Chunks, type Expanders, InputError, expanded as expandedBy } from "@intremap/core";
+import { type Chunks, type Expanders, InputError, expanded as expandedBy, foreignEnd } from "@intremap/core";
 import * as xz from "xz-decompress";
 import { asBytes, reasonOf } from "../input.ts";
 import type { Source } from "../io.ts";
@@ -16,7 +16,7 @@ const { XzReadableStream } = "XzReadableStream" in xz ? xz : (xz as { default: t
 
 /** Node's decoders, and those in JavaScript that it lacks. */
 export const expanders: Expanders = {
-  gzip: (chunks) => through(chunks, zlib.createGunzip({ chunkSize: expandedPiece })),
+  gzip: expandGzip,
   xz: expandXz,
   zstd: expandZstdData,
 };
@@ -41,6 +41,15 @@ export async function* chunksOf(path: string, stdin: Source): AsyncGenerator<Uin
  */
 export function expanded(source: Chunks, name: string): AsyncGenerator<Uint8Array> {
   return expandedBy(source, name, expanders);
+}
+
+async function* expandGzip(chunks: Chunks): Chunks {
+  try {
+    yield* through(chunks, zlib.createGunzip({ chunkSize: expandedPiece }));
+  } catch (error) {
+    // The first header is one: that is how the data was known.
+    throw (error as Error).message === "incorrect header check" ? new Error(foreignEnd) : error;
+  }
 }
 
 function through(chunks: Chunks, transform: NodeJS.ReadWriteStream): Chunks {

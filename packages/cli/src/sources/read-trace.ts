@@ -26,7 +26,7 @@ export async function readTrace<T>(reader: TraceReader<T>, trace: string, io: Io
     return reader.finish();
   } catch (error) {
     const name = trace === "-" ? "standard input" : trace;
-    if (!(error instanceof InputError) || error.message.startsWith(name)) throw error;
+    if (!(error instanceof InputError) || error.message.startsWith(`${name}: `)) throw error;
     throw new InputError(`${name}: ${error.message}`);
   } finally {
     progress.clear();

@@ -3,6 +3,7 @@ import { type FaultReason, faultReasons } from "../spec/vtd/faults.ts";
 import { rules } from "../spec/rules.ts";
 import { advice } from "./causes.ts";
 import { explain, explainText, keptLimit } from "./explain.ts";
+import { groupFindings, printPlaces } from "./finding-groups.ts";
 
 /** Reason, rule, requester and index of each finding. */
 function facts(text: string): unknown[] {
@@ -269,6 +270,9 @@ test("what is beyond the limit of kept findings is counted", () => {
   const fault = "DMAR: [INTR-REMAP] Request device [00:01.0] fault index 0x1 [fault reason 0x22] x\n";
   const { understood, findings, omitted } = explainText(fault.repeat(keptLimit + 5));
   expect([understood, findings.length, omitted]).toEqual([keptLimit + 5, keptLimit, 5]);
+  expect(groupFindings({ findings, omitted }).map(printPlaces)).toEqual([
+    "at least 10,000 times, lines 1, 2, 3, 4, 5, 6, 7, 8 …",
+  ]);
 });
 
 describe("causes and next steps", () => {

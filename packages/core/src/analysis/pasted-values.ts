@@ -12,6 +12,8 @@ export interface PastedValue {
   readonly value: string;
   /** What the text says of it: `entry 5`; empty where it stands alone. */
   readonly place: string;
+  /** Of an entry: its place in its table; null where the text does not say. */
+  readonly index: number | null;
   /** Other kinds that the same digits may be. */
   readonly others: readonly DecodeKind[];
 }
@@ -23,7 +25,11 @@ function words(value: bigint, width: number): string {
 }
 
 function plain(line: number, kind: DecodeKind, value: string, place = ""): PastedValue {
-  return { line, kind, value, place, others: [] };
+  return { line, kind, value, place, index: null, others: [] };
+}
+
+function entryAt(index: number, line: number, kind: DecodeKind, value: string): PastedValue {
+  return { ...plain(line, kind, value, `entry ${index}`), index };
 }
 
 /** The value that a record of a log holds, if it holds one. */
@@ -37,10 +43,10 @@ export function valueOf(record: LogRecord): PastedValue | undefined {
             ...plain(line, "irte", value),
             others: kindsOf(value.split(" ")).filter((kind) => kind !== "irte"),
           }
-        : plain(line, "irte", value, `entry ${record.row.index}`);
+        : entryAt(record.row.index, line, "irte", value);
     }
     case "amdvi-entry":
-      return plain(line, "amd-irte", words(record.entry, record.width), `entry ${record.index}`);
+      return entryAt(record.index, line, "amd-irte", words(record.entry, record.width));
     case "amdvi-dte":
       return plain(line, "dte", words(record.entry, 256));
     case "amdvi-device-entry":
@@ -88,8 +94,8 @@ export function* capabilitiesIn(line: string, number: number): Generator<PastedV
   }
 }
 
-const address = /^\s{0,16}(?:0x)?[0-9a-fA-F]{4,16}(?: <[^>]{1,80}>)?:\s{1,8}/;
-const digits = /^(?:0x)?[0-9a-fA-F_`]{2,140}$/;
+const address = /^\s{0,16}(?:0x)?[0-9a-f]{4,16}(?: <[^>]{1,80}>)?:\s{1,8}/i;
+const digits = /^(?:0x)?[0-9a-f_`]{2,140}$/i;
 /** No kind takes more. */
 const mostWords = 8;
 
@@ -107,26 +113,24 @@ export function wordsAlone(lines: readonly string[]): PastedValue | undefined {
   // One short number may be anything; a register has its leading zeros.
   if (values.length === 1 && values[0]!.length < 8) return undefined;
   const [kind, ...others] = kindsOf(values);
-  return kind === undefined ? undefined : { line: 1, kind, value: values.join(" "), place: "", others };
+  return kind === undefined
+    ? undefined
+    : { line: 1, kind, value: values.join(" "), place: "", index: null, others };
 }
 
 function whole(parts: readonly number[], width: number): string {
   return words(fromWords(Int32Array.from(parts), 0, width), width);
 }
 
-/** Entries, messages and descriptors in the events of a QEMU trace, the first `limit` of them. */
-export function valuesInTrace(bytes: Uint8Array, limit: number): PastedValue[] {
-  const found: PastedValue[] = [];
-  const add = (value: PastedValue): void => {
-    if (found.length < limit) found.push(value);
-  };
+/** Takes every entry, message and descriptor in the events of a QEMU trace. */
+export function valuesInTrace(bytes: Uint8Array, add: (value: PastedValue) => void): void {
   let offset = 0;
   const handler: TraceHandler = {
     request: (line, low, high, data) => {
       const at = fromWords(Int32Array.of(low, high), 0, 64);
       add(plain(line, "msi", message(at, data >>> 0), "request"));
     },
-    vtdEntry: (line, index, ...parts) => add(plain(line, "irte", whole(parts, 128), `entry ${index}`)),
+    vtdEntry: (line, index, ...parts) => add(entryAt(index, line, "irte", whole(parts, 128))),
     vtdDescriptor: (line, ...parts) =>
       add(plain(line, "iec", whole(parts, 128).replace(" ", ""), "descriptor")),
     vtdFault: (line, ...parts) => add(plain(line, "frcd", whole(parts, 128), "fault record")),
@@ -134,8 +138,8 @@ export function valuesInTrace(bytes: Uint8Array, limit: number): PastedValue[] {
       offset = at >>> 0;
     },
     amdviEntry: (line, width, ...parts) => {
-      const place = `entry ${offset / width}`;
-      add(plain(line, "amd-irte", whole(width === 4 ? parts.slice(0, 1) : parts, width * 8), place));
+      const value = whole(width === 4 ? parts.slice(0, 1) : parts, width * 8);
+      add(entryAt(offset / width, line, "amd-irte", value));
     },
   };
   try {
@@ -145,5 +149,4 @@ export function valuesInTrace(bytes: Uint8Array, limit: number): PastedValue[] {
   } catch {
     // What came before the line that is none of a trace stands.
   }
-  return found;
 }

@@ -5,7 +5,7 @@ import { readHexdumps } from "../evidence/input/hexdump.ts";
 import { decodeKind } from "./decode.ts";
 import { decodeTable } from "./decode-table.ts";
 import { explainText } from "./explain.ts";
-import { hostLength, recognise, valueLimit } from "./recognise.ts";
+import { hostLength, recognise, traceLength, valueLimit } from "./recognise.ts";
 
 const fixture = (name: string): Uint8Array =>
   readFileSync(new URL(`../evidence/fixtures/${name}`, import.meta.url));
@@ -110,6 +110,7 @@ describe("values in a text", () => {
       kind: "irte",
       value: "0000000000040050 000000800024000d",
       place: "entry 0",
+      index: 0,
     });
     expect(host!.entries).toBeGreaterThan(2);
     expect(trace).toBe(false);
@@ -134,6 +135,7 @@ describe("values in a text", () => {
         kind: "irte",
         value: "0000000000040050 000000800024000d",
         place: "",
+        index: null,
         others: ["amd-irte", "iec", "frcd"],
       },
     ]);
@@ -151,12 +153,14 @@ describe("values in a text", () => {
     expect(recognise(text).values[0]).toMatchObject({ kind: "pid" });
   });
 
-  test("are the capabilities of a unit that Linux found", () => {
+  test("are the capabilities of units that Linux found, each on its line", () => {
     const text =
-      "[    0.004] DMAR: DRHD base: 0x000000fed90000 flags: 0x0\n[    0.005] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap d2008c222f0686 ecap f00f5e";
+      "[    0.004] DMAR: DRHD base: 0x000000fed90000 flags: 0x0\n[    0.005] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap d2008c222f0686 ecap f00f5e\n[    0.006] DMAR: dmar1: reg_base_addr fed91000 ver 1:0 cap d2008c20660462 ecap f010da";
     expect(valuesOf(text)).toEqual([
       [2, "cap", "00d2008c222f0686", ""],
       [2, "ecap", "0000000000f00f5e", ""],
+      [3, "cap", "00d2008c20660462", ""],
+      [3, "ecap", "0000000000f010da", ""],
     ]);
   });
 
@@ -166,14 +170,61 @@ describe("values in a text", () => {
     const recognised = recognise(text);
     expect(recognised.trace).toBe(true);
     expect(recognised.values).toEqual([
-      { line: 1, kind: "irte", value: "000000000004ff00 000001000030000d", place: "entry 5", others: [] },
+      {
+        line: 1,
+        kind: "irte",
+        value: "000000000004ff00 000001000030000d",
+        place: "entry 5",
+        index: 5,
+        others: [],
+      },
     ]);
   });
 
-  test("are counted past the limit", () => {
-    const { values, valuesOmitted } = recognise("fee00338 0000\n".repeat(valueLimit + 7));
-    expect([values.length, valuesOmitted]).toEqual([valueLimit, 7]);
+  test.each([
+    ["messages", "fee00338 0000\n".repeat(valueLimit + 7)],
+    ["events of a trace", "vtd_ir_irte_get index 5 low 0x4ff00 high 0x1000030000d\n".repeat(valueLimit + 7)],
+    [
+      "capabilities",
+      `${"fee00338 0000\n".repeat(valueLimit - 1)}${"reg_base_addr fed90000 ver 1:0 cap 12 ecap 34\n".repeat(4)}`,
+    ],
+  ])("are counted past the limit: %s", (_, text) => {
+    const { values, valuesOmitted, valuesWhole } = recognise(text);
+    expect([values.length, valuesOmitted, valuesWhole]).toEqual([valueLimit, 7, true]);
   });
+
+  test("are looked for in the beginning of a trace, and that is said", () => {
+    const line = "vtd_ir_irte_get index 5 low 0x4ff00 high 0x1000030000d\n";
+    const { values, valuesOmitted, valuesWhole } = recognise(line.repeat(traceLength / line.length + 1));
+    expect(values.length + valuesOmitted).toBe(Math.floor(traceLength / line.length));
+    expect(valuesWhole).toBe(false);
+  });
+
+  test("may have capital letters in front and within", () => {
+    expect(valuesOf("0X00000000 0XFEE00338 : 0X0000")).toEqual([]);
+    expect(valuesOf("0X0000000000040018, 0X000100000023000D")).toEqual([
+      [1, "irte", "0000000000040018 000100000023000d", ""],
+    ]);
+  });
+});
+
+test.each([
+  ["what Linux prints of a unit", "reg_base_addr fed90000 ver 1:0 cap d2008c222f0686 ecap f00f5e", false],
+  ["other words with underscores", "one_word 1\n".repeat(50), false],
+  ["events that QEMU stamped", "4711@1700000000.123456:usb_packet 1\n".repeat(50), true],
+  ["events of which few are known", `${"usb_packet 1\n".repeat(150)}vtd_ir_enable enable 1\n`, true],
+])("a QEMU trace is told from other text: %s", (_, text, trace) => {
+  expect(recognise(text).trace).toBe(trace);
+});
+
+test("progress is said in lines while messages are looked for", () => {
+  const seen: string[] = [];
+  recognise("fee00338 0000\n".repeat(2500), (what) => seen.push(what));
+  expect(seen.filter((what) => what.startsWith("looking for messages, line"))).toEqual([
+    "looking for messages, line 1",
+    "looking for messages, line 1,001",
+    "looking for messages, line 2,001",
+  ]);
 });
 
 test("a long text is looked through for a host in its first part alone", () => {
@@ -184,7 +235,12 @@ test("a long text is looked through for a host in its first part alone", () => {
   expect(recognise(table + filling).host).toMatchObject({ entries: 1, whole: false });
   const seen: string[] = [];
   expect(recognise(filling + table, (what) => seen.push(what)).host).toBeNull();
-  expect(seen.length).toBe(3);
+  expect(seen).toEqual([
+    "looking for tables",
+    "looking for messages",
+    "looking for messages, line 4,099",
+    "looking for a machine",
+  ]);
 });
 
 test("what explain says of a text stands in it unchanged", () => {

@@ -31,6 +31,8 @@ export interface Recognition {
   /** The first {@link valueLimit}, in the order of the text. */
   readonly values: readonly PastedValue[];
   readonly valuesOmitted: number;
+  /** False for a trace of which only the first {@link traceLength} characters were looked through for values. */
+  readonly valuesWhole: boolean;
   readonly tables: readonly PastedTable[];
   /** What of a host it describes: entries of remapping tables, Linux's interrupts, devices; null for nothing. */
   readonly host: RecognisedHost | null;
@@ -49,8 +51,10 @@ export interface RecognisedHost {
 export const valueLimit = 200;
 /** Of a text no more is looked through for a host, in characters. */
 export const hostLength: number = 1 << 22;
-/** Of a trace no more is looked through for values. */
-const traceBytes = 1 << 20;
+/** Of a trace no more is looked through for values, in characters. */
+export const traceLength: number = 1 << 20;
+/** Lines after which it says how far it is. */
+const linesAtOnce = 1000;
 
 /** Lines of a text that stands alone, when it is short enough to be a value. */
 const shortText = 2048;
@@ -61,15 +65,16 @@ const shortText = 2048;
  */
 export function recognise(text: string, progress: (what: string) => void = () => {}): Recognition {
   progress("looking for tables");
-  const start = encodeText(text.slice(0, traceBytes));
+  const start = encodeText(text.slice(0, traceLength));
   const trace = kindOf(start.subarray(0, kindBytes)) === "trace";
   const tables = readHexdumps(text)
     .map(({ line, bytes }) => recogniseTable(bytes, line))
     .filter((table) => table !== undefined);
-  progress("looking for messages");
-  const { explanation, values, omitted } = explained(text);
+  const found = new Values();
+  const explanation = explained(text, found, progress);
   progress("looking for a machine");
-  if (trace) values.push(...valuesInTrace(start, valueLimit - values.length));
+  if (trace) valuesInTrace(start, found.add);
+  const { values, omitted } = found;
   if (
     values.length === 0 &&
     explanation.understood === 0 &&
@@ -86,6 +91,7 @@ export function recognise(text: string, progress: (what: string) => void = () =>
     explanation,
     values,
     valuesOmitted: omitted,
+    valuesWhole: !trace || text.length <= traceLength,
     tables,
     host: trace ? null : hostIn(text),
   };
@@ -108,36 +114,41 @@ export function recogniseTable(bytes: Uint8Array, line = 0): PastedTable | undef
 /** What Linux prints of a unit when it finds it. */
 const unitFound = "reg_base_addr ";
 
-interface Explained {
-  readonly explanation: Explanation;
-  readonly values: PastedValue[];
-  readonly omitted: number;
+/** The first {@link valueLimit} values, and how many more there are. */
+class Values {
+  readonly values: PastedValue[] = [];
+  omitted = 0;
+
+  readonly add = (value: PastedValue): void => {
+    if (this.values.length < valueLimit) this.values.push(value);
+    else this.omitted++;
+  };
 }
 
-function explained(text: string): Explained {
-  const values: PastedValue[] = [];
-  let omitted = 0;
-  const add = (value: PastedValue): void => {
-    if (values.length < valueLimit) values.push(value);
-    else omitted++;
-  };
+function explained(text: string, found: Values, progress: (what: string) => void): Explanation {
+  let told = 0;
   function* records(): Generator<LogRecord> {
     for (const record of readLog(text)) {
+      if (record.line >= told) {
+        progress(`looking for messages, line ${record.line.toLocaleString("en")}`);
+        told = record.line + linesAtOnce;
+      }
       const value = valueOf(record);
-      if (value !== undefined) add(value);
+      if (value !== undefined) found.add(value);
       yield record;
     }
   }
+  progress("looking for messages");
   const explanation = explainRecords(records());
   let number = 1;
   let counted = 0;
   for (let at = text.indexOf(unitFound); at >= 0; at = text.indexOf(unitFound, at + 1)) {
-    if (values.length === valueLimit) break;
     number += newlinesIn(text.slice(counted, at));
     counted = at;
-    for (const value of capabilitiesIn(text.slice(at, at + 160), number)) add(value);
+    const [line = ""] = text.slice(at, at + 160).split("\n", 1);
+    for (const value of capabilitiesIn(line, number)) found.add(value);
   }
-  return { explanation, values, omitted };
+  return explanation;
 }
 
 function countLines(text: string): number {

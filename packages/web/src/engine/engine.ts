@@ -96,6 +96,9 @@ export class Engine {
     }
     this.#waiting.delete(reply.id);
     if (reply.kind === "result") waiting.resolve(reply.result as never);
-    else waiting.reject(new EngineError(reply.message));
+    else {
+      const { message, expected } = reply;
+      waiting.reject(new EngineError(expected ? message : `unexpected error: ${message}; please report it`));
+    }
   }
 }

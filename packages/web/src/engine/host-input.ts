@@ -1,6 +1,11 @@
-/**
- * Pasted text; or files: one whose path is its name stands for itself, others are those of a folder by their paths in it.
- */
+/** A file of a folder, by its path in it. */
+export interface PathFile {
+  readonly path: string;
+  readonly file: File;
+}
+
+/** Pasted text, files that were given by themselves, or a folder's. */
 export type HostInput =
   | { readonly name: string; readonly text: string }
-  | { readonly name: string; readonly files: readonly { readonly path: string; readonly file: File }[] };
+  | { readonly name: string; readonly files: readonly File[] }
+  | { readonly name: string; readonly folder: readonly PathFile[] };

@@ -2,10 +2,13 @@ import { type HostState, InputError } from "@intremap/core";
 
 let kept: HostState | undefined;
 
-/** Keeps a host for the tasks that ask about it; null lets it go. */
-export function keepHost(host: HostState | null): { readonly source: string } {
-  kept = host ?? undefined;
-  return { source: host?.source ?? "" };
+/** Keeps a host for the tasks that ask about it. */
+export function keepHost(host: HostState): void {
+  kept = host;
+}
+
+export function letHostGo(): void {
+  kept = undefined;
 }
 
 /** @throws InputError when none has been opened, or the engine was stopped since. */

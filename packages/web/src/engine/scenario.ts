@@ -1,4 +1,5 @@
 import {
+  type GivenScenario,
   InputError,
   type Parameter,
   type Scenario,
@@ -8,7 +9,6 @@ import {
 } from "@intremap/core";
 import { scenarioTexts } from "virtual:scenario-texts";
 import { parse } from "yaml";
-import type { GivenScenario } from "./given-scenario.ts";
 
 declare global {
   /** Set before the worker's program runs. */

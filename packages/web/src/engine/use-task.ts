@@ -24,6 +24,7 @@ type Unwanted = "finishes" | "ends";
  * Asks the engine, and again whenever `key` changes: what was found for another key is not given for this one.
  * @param input null: nothing is asked.
  * @param key tells one input from another.
+ * @param reading asks the same once more when it changes: what was found before stays until there is an answer.
  */
 export function useTask<Name extends TaskName>(
   engine: Engine,
@@ -31,9 +32,20 @@ export function useTask<Name extends TaskName>(
   input: TaskInput<Name> | null,
   key: string,
   unwanted: Unwanted = "finishes",
+  reading = 0,
 ): Task<TaskResult<Name>> {
   const ask = input === null ? null : (tell: (progress: string) => void) => engine.ask(task, input, tell);
-  return useAnswer(engine, ask, key, unwanted);
+  return useAnswer(engine, ask, key, unwanted, reading);
+}
+
+interface Found<Result> {
+  readonly key: string;
+  readonly task: Task<Result>;
+}
+
+/** Whether there is an answer to this question, if an older one. */
+function ended(found: Found<unknown> | undefined, key: string): boolean {
+  return found?.key === key && found.task.state !== "running";
 }
 
 /**
@@ -45,16 +57,18 @@ export function useAnswer<Result>(
   ask: ((tell: (progress: string) => void, isWanted: () => boolean) => Promise<Result>) | null,
   key: string,
   unwanted: Unwanted,
+  reading = 0,
 ): Task<Result> {
   const stop = (): void => engine.stop();
-  const [found, setFound] = useState<{ readonly key: string; readonly task: Task<Result> }>();
+  const [found, setFound] = useState<Found<Result>>();
   const asked = ask !== null;
   useEffect(() => {
     if (ask === null) return undefined;
     let wanted = true;
     let running = true;
     const show = (task: Task<Result>): void => {
-      if (wanted) setFound({ key, task });
+      if (!wanted) return;
+      setFound((before) => (task.state === "running" && ended(before, key) ? before : { key, task }));
     };
     ask(
       (progress) => show({ state: "running", progress, stop }),
@@ -70,7 +84,7 @@ export function useAnswer<Result>(
       wanted = false;
       if (running && unwanted === "ends") engine.stop();
     };
-  }, [engine, asked, key]);
+  }, [engine, asked, key, reading]);
   if (!asked) return { state: "none" };
   return found?.key === key ? found.task : { state: "running", progress: "", stop };
 }

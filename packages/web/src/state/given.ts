@@ -1,17 +1,4 @@
-import type { GivenScenario } from "../engine/given-scenario.ts";
-
-/** What came with the page: a report has it in itself, `intremap serve` tells where it is. */
-interface Given {
-  /** The hash with which the page opens when the address has none. */
-  readonly start: string;
-  readonly host: {
-    /** What it was read from: `live`, a file's name. */
-    readonly name: string;
-    /** `report`: it lies in the page; `live`: whoever serves the page reads it anew each time. */
-    readonly from: "report" | "live";
-  } | null;
-  readonly scenario: GivenScenario | null;
-}
+import type { Given } from "@intremap/core";
 
 function textOf(id: string): string | null {
   return document.querySelector(`script#${id}[type="application/json"]`)?.textContent ?? null;
@@ -19,7 +6,7 @@ function textOf(id: string): string | null {
 
 const none: Given = { start: "", host: null, scenario: null };
 
-/** Nothing, on a page from a folder. */
+/** What came with the page: nothing, from a folder. */
 export const given: Given = (JSON.parse(textOf("given") ?? "null") as Given | null) ?? none;
 
 /**

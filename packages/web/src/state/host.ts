@@ -51,9 +51,9 @@ export function queryOf(input: HostInput): SourceQuery {
       ? { source: "text", text: input.text, name: undefined, size: undefined }
       : { source: "pasted", name: undefined, size: `${input.text.length}`, text: undefined };
   }
-  const size = input.files.reduce((sum, { file }) => sum + file.size, 0);
-  const [only] = input.files;
-  const source = input.files.length === 1 && only!.path === only!.file.name ? "file" : "folder";
+  const files = "folder" in input ? input.folder.map(({ file }) => file) : input.files;
+  const source = "folder" in input ? "folder" : files.length === 1 ? "file" : "files";
+  const size = files.reduce((sum, file) => sum + file.size, 0);
   return { source, name: input.name, size: `${size}`, text: undefined };
 }
 
@@ -62,62 +62,95 @@ export function sameSource(a: SourceQuery, b: SourceQuery): boolean {
   return a.source === b.source && a.name === b.name && a.size === b.size && a.text === b.text;
 }
 
-/** Opens what the reader of the page gave. What was open before is closed. */
+/** What an address names; null where it names nothing. */
+export function sourceIn({ source, name, size, text }: Readonly<Record<string, string>>): SourceQuery | null {
+  return source === undefined ? null : { source, name, size, text };
+}
+
+/** What an address says where it leaves out what is not given. */
+export function queryText(
+  values: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string>> {
+  const known = Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return Object.fromEntries(known);
+}
+
+/** Opens what an address names, where it can be had without the reader's doing. */
+export function openNamed({ source, text }: SourceQuery): void {
+  if (source === "text" && text !== undefined) void openHostInput({ name: "pasted text", text });
+  else if (source === given.host?.from) void openGivenHost();
+}
+
+/** Opens what the reader of the page gave. */
 export function openHostInput(input: HostInput): Promise<void> {
-  hostEngine.stop();
   return read(queryOf(input), input.name, (tell) => hostEngine.ask("openHost", input, tell));
 }
 
 /** Opens what was given, and shows it under its own address; one that names it already keeps all else that it says. */
 export function openAndShow(input: HostInput): void {
   void openHostInput(input);
-  const { view, query } = route.value;
-  const { source, name, size, text } = query;
-  if (view === "machine" && sameSource({ source, name, size, text }, queryOf(input))) return;
-  const known = Object.entries(queryOf(input)).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
-  );
-  go("machine", Object.fromEntries(known));
+  show(queryOf(input));
+}
+
+/** The same with the host that came with the page. */
+export function openGivenAndShow(): void {
+  void openGivenHost();
+  show(givenQuery());
+}
+
+function show(query: SourceQuery): void {
+  const { view, query: shown } = route.value;
+  const before = sourceIn(shown);
+  if (view === "machine" && before !== null && sameSource(before, query)) return;
+  go("machine", queryText(query));
+}
+
+function givenQuery(): SourceQuery {
+  return { source: given.host!.from, name: undefined, size: undefined, text: undefined };
 }
 
 /** Opens, or reads anew, the host that came with the page. */
 export function openGivenHost(): Promise<void> {
-  const { name, from } = given.host!;
-  const query = { source: from, name: undefined, size: undefined, text: undefined };
-  return read(query, name, async (tell) => {
-    tell(from === "live" ? "reading this machine" : "");
-    await hostEngine.ask("openPackedHost", await givenHost(), tell);
+  const { name } = given.host!;
+  return read(givenQuery(), name, async (tell, isWanted) => {
+    tell(name === "live" ? "reading this machine" : "");
+    const packed = await givenHost();
+    if (isWanted()) await hostEngine.ask("openPackedHost", packed);
   });
 }
 
+/** Closes what is open, and gives up what is on the way. */
 export function closeHost(): void {
+  readings++;
   hostEngine.stop();
   hostReading.value = { state: "none" };
 }
 
+/** What was open before is closed, unless it is the same: that is shown until it was read anew. */
 async function read(
   query: SourceQuery,
   name: string,
-  open: (tell: (progress: string) => void) => Promise<unknown>,
+  open: (tell: (progress: string) => void, isWanted: () => boolean) => Promise<unknown>,
 ): Promise<void> {
   const reading = ++readings;
+  const isWanted = (): boolean => reading === readings;
   const before = hostReading.value;
   const again = before.state === "open" && sameSource(before.query, query) ? before : undefined;
-  const show = (next: HostReading): void => {
-    if (reading === readings) hostReading.value = next;
+  if (again === undefined) hostEngine.stop();
+  const say = (next: HostReading): void => {
+    if (isWanted()) hostReading.value = next;
   };
   const tell = (progress: string): void => {
-    if (again === undefined) show({ state: "opening", query, name, progress });
+    if (again === undefined) say({ state: "opening", query, name, progress });
   };
   tell("");
   try {
-    await open(tell);
+    await open(tell, isWanted);
+    if (!isWanted()) return;
     const summary = await hostEngine.ask("hostSummary", null, tell);
-    show({ state: "open", query, name, host: { summary, reading }, stale: null });
+    say({ state: "open", query, name, host: { summary, reading }, stale: null });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    if (again !== undefined) show({ ...again, stale: message });
-    else if (message === "stopped") show({ state: "none" });
-    else show({ state: "failed", query, name, message });
+    say(again === undefined ? { state: "failed", query, name, message } : { ...again, stale: message });
   }
 }

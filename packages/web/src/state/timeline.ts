@@ -16,6 +16,7 @@ export type TimelineSource =
 
 export type TimelineReading =
   | { readonly state: "none" }
+  | { readonly state: "stopped"; readonly key: string }
   | { readonly state: "recording"; readonly key: string; readonly progress: string }
   | { readonly state: "failed"; readonly key: string; readonly message: string }
   | { readonly state: "open"; readonly key: string; readonly recorded: Recorded };
@@ -50,7 +51,7 @@ export function keyOf(source: TimelineSource): string {
 export function record(source: TimelineSource & { kind: "scenario" }): void {
   const key = keyOf(source);
   const before = timelineReading.value;
-  if (before.state !== "none" && before.key === key) return;
+  if (before.state !== "none" && before.state !== "stopped" && before.key === key) return;
   const { scenario, variant, values } = source;
   const choice = { scenario, values, ...(variant !== undefined && { variant }) };
   begin(key, (tell) => timelineEngine.ask("recordTimeline", choice, tell));
@@ -65,10 +66,11 @@ export function openTrace(name: string, content: File | string): void {
   go("timeline", { file: name, size: `${size}` });
 }
 
-/** Ends what is on the way, and lets go of what is open. */
-export function closeTimeline(): void {
+/** Ends what is on the way. */
+export function stopTimeline(): void {
+  const { value } = timelineReading;
   timelineEngine.stop();
-  timelineReading.value = { state: "none" };
+  if (value.state === "recording") timelineReading.value = { state: "stopped", key: value.key };
 }
 
 function begin(key: string, ask: (tell: (progress: string) => void) => Promise<Recorded>): void {
@@ -76,7 +78,7 @@ function begin(key: string, ask: (tell: (progress: string) => void) => Promise<R
   timelineEngine.stop();
   const show = (next: TimelineReading): void => {
     const { value } = timelineReading;
-    if (value.state !== "none" && value.key === key) timelineReading.value = next;
+    if (value.state === "recording" && value.key === key) timelineReading.value = next;
   };
   timelineReading.value = { state: "recording", key, progress: "" };
   ask((progress) => show({ state: "recording", key, progress })).then(

@@ -45,30 +45,27 @@ export class ArchiveFiles implements HostFiles {
     this.name = name;
   }
 
-  /** A later entry of the same path stands, as it does when an archive is unpacked. */
   addFile(path: string, content: Uint8Array | StoredFile): void {
-    this.#links.delete(path);
+    this.#replace(path);
     this.#files.set(path, content);
-    this.#enter(path);
   }
 
   /** A file that was too large to be kept. */
   addRefused(path: string): void {
+    this.#replace(path);
     this.#refused.add(path);
-    this.#enter(path);
   }
 
   addLink(path: string, target: string): void {
-    this.#files.delete(path);
+    this.#replace(path);
     this.#links.set(path, target);
-    this.#enter(path);
   }
 
   read(path: string, limit: number = defaultLimit): Uint8Array | undefined {
     const resolved = this.#resolve(path);
     if (resolved === undefined) return undefined;
     const content = this.#files.get(resolved);
-    if (content === undefined && this.#refused.has(resolved)) {
+    if (this.#refused.has(resolved)) {
       throw new InputError(`${this.name}: ${path}: too large to be kept of an archive`);
     }
     if (content !== undefined && content.length > limit) throw tooLarge(this.name, path, limit);
@@ -86,6 +83,14 @@ export class ArchiveFiles implements HostFiles {
     if (folder === undefined) return undefined;
     const name = path.slice(slash + 1);
     return this.#links.get(folder === "" ? name : `${folder}/${name}`);
+  }
+
+  /** A later entry of the same path stands, as it does when an archive is unpacked. */
+  #replace(path: string): void {
+    this.#files.delete(path);
+    this.#links.delete(path);
+    this.#refused.delete(path);
+    this.#enter(path);
   }
 
   #resolve(path: string): string | undefined {

@@ -2,6 +2,7 @@ import { decodeUtf8 } from "../input/decode-text.ts";
 import { InputError } from "../input-error.ts";
 
 export const headerBytes = 512;
+const newline = 0x0a;
 
 /** What a header says of its entry. */
 export interface HeaderFields {
@@ -64,12 +65,13 @@ export function readPax(data: Uint8Array, at: number): Partial<HeaderFields> {
   for (let start = 0; start < data.length;) {
     const space = data.indexOf(0x20, start);
     const length = Number(text(data.subarray(start, space < 0 ? start : space)));
-    const record = text(data.subarray(space + 1, start + length - 1));
+    const last = start + length - 1;
+    const record = text(data.subarray(space + 1, last));
     const equals = record.indexOf("=");
-    if (space < 0 || !(length > 0) || !Number.isInteger(length) || equals < 0) {
+    if (space < 0 || data[last] !== newline || equals < 0) {
       throw new InputError(`offset ${at}: expected records of a pax header`);
     }
-    start += length;
+    start = last + 1;
     const value = record.slice(equals + 1);
     switch (record.slice(0, equals)) {
       case "path":

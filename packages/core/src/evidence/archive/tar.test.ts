@@ -167,6 +167,19 @@ describe("an archive", () => {
     expect(walked).toBeLessThan(5);
   });
 
+  test("has no hard link to what a later entry of its path replaced", async () => {
+    const large = [header({ name: "proc/a", size: 1024 }), Buffer.alloc(1024)];
+    const link = header({ name: "proc/b", type: "1", target: "proc/a" });
+    const bytes = Buffer.concat([
+      header({ name: "proc/a", size: 1 }),
+      Buffer.alloc(512, "x"),
+      ...large,
+      link,
+    ]);
+    const files = await read(bytes, { limits: { ...small, file: 1000 } });
+    expect(files.list("proc")).toEqual(["a"]);
+  });
+
   test("says of a file that is too large to keep that it is there", async () => {
     const files = await read(archive("host/proc"), { limits: { ...small, file: 1000 } });
     expect(files.list("proc")).toContain("large");
@@ -222,6 +235,16 @@ describe("an archive that cannot be right is refused in one line", () => {
       [header({ type: "x", size: 9 }), Buffer.alloc(512, "nonsense ")],
       "offset 0: expected records",
     ],
+    [
+      "a pax record that is longer than its header",
+      [header({ type: "x", size: 15 }), Buffer.from("99 path=proc/x\n".padEnd(512, "\0"))],
+      "offset 0: expected records",
+    ],
+    [
+      "a pax record that does not end where it says",
+      [header({ type: "x", size: 30 }), Buffer.from("14 path=proc/x\n15 path=proc/x\n".padEnd(512, "\0"))],
+      "offset 0: expected records",
+    ],
     ["a path of 100 folders", [header({ name: "a/".repeat(49) })], ": 49 folders deep"],
     [
       "more entries than a machine has",
@@ -240,6 +263,11 @@ describe("an archive that cannot be right is refused in one line", () => {
       name: "InputError",
       message: expect.stringMatching(/^a\.tar: [^\n]*$/) as string,
     });
+  });
+
+  test("that names it also where the message begins as its name does", async () => {
+    const bytes = header({ name: "/etc/passwd" });
+    await expect(readTar(pieces(bytes), "e", roots, { wanted: () => true })).rejects.toThrow(/^e: entry/);
   });
 
   test("zeros without an end, in entries, end at the limit", async () => {

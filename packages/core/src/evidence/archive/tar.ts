@@ -52,7 +52,7 @@ export async function readTar(
     const kept = await walk(new Bytes(chunks), options);
     return keptFiles(kept, name, roots);
   } catch (error) {
-    if (!(error instanceof InputError) || error.message.startsWith(name)) throw error;
+    if (!(error instanceof InputError) || error.message.startsWith(`${name}: `)) throw error;
     throw new InputError(`${name}: ${error.message}`);
   }
 }
@@ -103,6 +103,7 @@ async function walk(bytes: Bytes, options: TarOptions): Promise<Kept[]> {
       const path = plainPath(header.path);
       if ("0\u00007".includes(header.type) && header.sparse !== true && wanted(path)) {
         if (header.size > limits.file) {
+          byPath.delete(path);
           keep(path, null);
           await bytes.skip(padded);
           continue;

@@ -1,4 +1,5 @@
 import type { HostFiles } from "./files.ts";
+import { InputError } from "../input-error.ts";
 import { captureFiles } from "./capture-files.ts";
 
 /** Folders of which a root tree has at least one. */
@@ -21,14 +22,25 @@ function filesBelow(files: HostFiles, folder: string): HostFiles {
 /**
  * The tree of a Linux root in some files: the files themselves, those of a sosreport or of a capture of the lab, or of
  * any of them below one folder, as in an archive.
+ * @throws InputError when several folders hold one each.
  */
 export function rootFiles(files: HostFiles): HostFiles {
-  for (const folder of ["", ...files.list("").slice(0, folderLimit)]) {
-    const below = filesBelow(files, folder);
-    const names = below.list("");
-    if (roots.some((name) => names.includes(name))) return below;
-    const capture = captureFiles(below);
-    if (capture !== undefined) return capture;
+  const own = rootAt(files, "");
+  if (own !== undefined) return own;
+  const found = files
+    .list("")
+    .slice(0, folderLimit)
+    .map((folder) => ({ folder, root: rootAt(files, folder) }))
+    .filter(({ root }) => root !== undefined);
+  if (found.length > 1) {
+    const names = found.map(({ folder }) => folder).join(", ");
+    throw new InputError(`${files.name}: several hosts (${names}): give one of them`);
   }
-  return files;
+  return found[0]?.root ?? files;
+}
+
+function rootAt(files: HostFiles, folder: string): HostFiles | undefined {
+  const below = filesBelow(files, folder);
+  const names = below.list("");
+  return roots.some((name) => names.includes(name)) ? below : captureFiles(below);
 }

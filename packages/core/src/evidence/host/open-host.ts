@@ -63,9 +63,10 @@ export async function openHost(file: HostFile, source: string, platform: HostPla
   const draft = new HostDraft(source);
   const { head, rest } = await peek(expanded(file.chunks(), name, platform.expanders), kindBytes);
   try {
+    if (compressionOf(head) !== undefined) throw new InputError("compressed twice: expand it once");
     await readers[kindOf(head)](rest, { file, name, draft, platform });
   } catch (error) {
-    if (!(error instanceof InputError) || error.message.startsWith(name)) throw error;
+    if (!(error instanceof InputError) || error.message.startsWith(`${name}: `)) throw error;
     throw new InputError(`${name}: ${error.message}`);
   } finally {
     await letGo(rest);
@@ -144,7 +145,7 @@ function isCompressed(bytes: ByteSource): boolean {
 
 function walkDump(bytes: ByteSource, { name, draft, platform }: Reading): void {
   const told = (what: string) => (done: bigint, total: bigint) => {
-    platform.progress(() => `${name}: ${what}, ${(100n * done) / total} %`);
+    platform.progress(() => `${name}: ${what}, ${total === 0n ? 100n : (100n * done) / total} %`);
   };
   const memory = openPhysicalMemory(bytes, platform.codecs, told("finding its pages"));
   if (memory.incomplete !== undefined) {

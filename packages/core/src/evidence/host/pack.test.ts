@@ -53,6 +53,11 @@ test.each([
   ["JSON of something else", "[1]", "packed host: it says nothing of its format"],
   ["another version", changed('"version":1', '"version":2'), "its version is 2, this program reads 1"],
   [
+    "a version that is no number",
+    changed('"version":1', '"version":{"toString":1}'),
+    "its version is no number",
+  ],
+  [
     "a host without interrupts",
     changed('"interrupts":[{"irq":4}]', '"interrupts":7'),
     "a part of the host is not there",

@@ -34,7 +34,8 @@ export function unpackHost(text: string): HostState {
   }
   if (!isObject(tree) || tree["format"] !== format) throw refused("it says nothing of its format");
   if (tree["version"] !== version) {
-    throw refused(`its version is ${String(tree["version"]).slice(0, 20)}, this program reads ${version}`);
+    const stated = typeof tree["version"] === "number" ? tree["version"] : "no number";
+    throw refused(`its version is ${stated}, this program reads ${version}`);
   }
   const { origins } = tree;
   if (!Array.isArray(origins)) throw refused("its origins are no list");

@@ -32,6 +32,25 @@ const offline = {
     "  CPU0  CPU1  CPU3\n 7:  1  2  3  IR-IO-APIC  7-edge  parport0\nPIN:  4  5  6   Posted-interrupt notification event\nERR:  1\n",
 };
 
+describe("folders that hold a host", () => {
+  const kernel = { "proc/version": "Linux version 6.1.0 (a@b) #1 SMP\n" };
+  const below = (folder: string): Readonly<Record<string, Content>> =>
+    Object.fromEntries(Object.entries(kernel).map(([path, content]) => [`${folder}/${path}`, content]));
+
+  test("one is read, whatever lies beside it", () => {
+    expect(read(kernel).system.release?.value).toBe("6.1.0");
+    expect(read({ ...below("a"), "logs/b": "" }).system.release?.value).toBe("6.1.0");
+    // A machine's own root, with a copy of another in it.
+    expect(read({ ...kernel, ...below("a"), ...below("b") }).system.release?.value).toBe("6.1.0");
+  });
+
+  test("of several none is read in place of the others", () => {
+    expect(() => read({ ...below("a"), "b/interrupts": "", "b/pci/x": "", ...below("c") })).toThrow(
+      "several hosts (a, b, c): give one of them",
+    );
+  });
+});
+
 describe("processors", () => {
   test("that are offline are there, and have counted nothing that is known", () => {
     const host = read(offline);

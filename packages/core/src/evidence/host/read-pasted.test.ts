@@ -95,8 +95,11 @@ test("irq/irqs is an interrupt with its vector", () => {
   ]);
 });
 
+test.each(["", "\n", " \t\r\n\n"])("nothing is said to be nothing: %j", (text) => {
+  expect(() => read(text)).toThrow(new InputError("standard input: it is empty"));
+});
+
 test.each([
-  ["nothing", ""],
   ["prose", "my interrupts are lost\nplease help\n"],
   ["a listing of lspci lines without a function", "\tCapabilities: [70] MSI-X: Enable+ Count=5 Masked-\n"],
 ])("%s ends in one line that says what was expected", (_, text) => {

@@ -56,6 +56,7 @@ export function readPastedHost(text: string, draft: HostDraft, source: string = 
 
   const { unread, first } = unreadLines(text, understood);
   if (understood.size === 0) {
+    if (unread === 0) throw new InputError(`${source}: it is empty`);
     throw new InputError(
       `${source}: line ${first}: expected ir_translation_struct, iommu_regset, invalidation_queue, irqtbl, devtbl, ` +
         "irq/irqs, lspci -vv, /proc/interrupts, /proc/cpuinfo or a kernel log",

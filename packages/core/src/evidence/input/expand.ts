@@ -11,6 +11,9 @@ export interface Expanders {
   readonly zstd: (chunks: Chunks) => Chunks;
 }
 
+/** What a decoder says where its data ends, and what comes then is neither more of it nor zeros. */
+export const foreignEnd = "something else stands behind its end";
+
 type Compression = keyof Expanders | "bzip2";
 
 /** How compressed data begins. */

@@ -120,10 +120,11 @@ function drawn(
     const one = places[row]!;
     const groupId = `${kind} ${one.group}`;
     const holds = members.get(one.group)!.size;
+    const pooled = small.has(one.group);
     const id = !together
       ? `${kind} ${one.id}`
-      : small.has(one.group)
-        ? `${kind} others`
+      : pooled
+        ? kind
         : holds === 1 || (opened.has(groupId) && takes(singled, groupId, one.id, room))
           ? `${kind} ${one.id}`
           : groupId;
@@ -133,39 +134,26 @@ function drawn(
       if (known.mode !== mode) known.mode = "mixed";
       return id;
     }
-    nodes.set(id, { id, kind, count: 1, mode, ...about(id, groupId, one, holds, small.size) });
+    const shown = pooled ? aboutPooled(small.size) : about(one, id === groupId ? holds : 1);
+    nodes.set(id, { id, kind, count: 1, mode, ...shown });
     return id;
   });
   return { nodes: [...nodes.values()], of };
 }
 
-/** What stands in a node: one thing, a group, or the groups that are too many. */
-function about(
-  id: string,
-  groupId: string,
-  one: Place,
-  holds: number,
-  others: number,
-): Pick<GraphNode, "title" | "detail" | "subject" | "filter" | "holds"> {
-  if (id.endsWith(" others")) {
-    return {
-      title: `${others.toLocaleString("en")} others`,
-      detail: "",
-      subject: null,
-      filter: "",
-      holds: 1,
-    };
-  }
-  if (id === groupId && holds > 1) {
-    return {
-      title: one.groupTitle(holds),
-      detail: one.groupDetail,
-      subject: null,
-      filter: one.groupFilter,
-      holds,
-    };
-  }
-  return { title: one.title, detail: one.detail, subject: one.subject, filter: one.filter, holds: 1 };
+type About = Pick<GraphNode, "title" | "detail" | "subject" | "filter" | "holds">;
+
+/** The groups that are too many, in one node. */
+function aboutPooled(groups: number): About {
+  return { title: `${groups.toLocaleString("en")} others`, detail: "", subject: null, filter: "", holds: 1 };
+}
+
+/** One thing, or a group. */
+function about(one: Place, holds: number): About {
+  const { title, detail, filter, subject, groupTitle, groupDetail, groupFilter } = one;
+  return holds > 1
+    ? { title: groupTitle(holds), detail: groupDetail, subject: null, filter: groupFilter, holds }
+    : { title, detail, subject, filter, holds };
 }
 
 /** The groups past those with the most interrupts. */
@@ -262,7 +250,7 @@ function targetPlace(row: MapRow, style: NameStyle): Place {
   else if (cpu !== undefined && others.length === 0) {
     const from = Math.floor(cpu / block) * block;
     group = `CPUs ${from}-${from + block - 1}`;
-  } else if (cpu === undefined) group = to === "not known" ? to : "others";
+  } else if (cpu === undefined) group = to === "not known" ? to : "other CPUs";
   return {
     id: to,
     group,

@@ -23,6 +23,8 @@ interface Term {
   readonly column: MapColumnName | null;
   /** In lower case. */
   readonly value: string;
+  /** As cells have it that leave out segment 0. */
+  readonly short: string;
 }
 
 const termPattern = /(?:([a-z#]+):)?(?:"([^"]*)"|(\S+))/gi;
@@ -34,11 +36,12 @@ function columnCalled(name: string): MapColumnName | null {
 }
 
 /** `nvme`, `mode:posted`, `to:"cpu 3"`: what stands before a colon names a column, if there is one of that name. */
-function termsOf(text: string): Term[] {
+function termsOf(text: string, { segments }: NameStyle): Term[] {
   return [...text.matchAll(termPattern)].map(([whole, name, quoted, plain]) => {
     const column = name === undefined ? null : columnCalled(name.toLowerCase());
-    const value = quoted ?? plain ?? "";
-    return { column, value: (name !== undefined && column === null ? whole : value).toLowerCase() };
+    const found = name !== undefined && column === null ? whole : (quoted ?? plain ?? "");
+    const value = found.toLowerCase();
+    return { column, value, short: segments ? value : value.replace(/^0000:(?=..:)/, "") };
   });
 }
 
@@ -52,13 +55,13 @@ export function filterRows(
   shown: readonly MapColumnName[],
   cells: RowCells,
 ): readonly MapRow[] {
-  const terms = termsOf(text);
+  const terms = termsOf(text, cells.style);
   if (terms.length === 0) return rows;
   return rows.filter((row) =>
-    terms.every(({ column, value }) =>
+    terms.every(({ column, value, short }) =>
       column === null
-        ? shown.some((name) => cells.cell(row, name).toLowerCase().includes(value))
-        : cells.cell(row, column).toLowerCase() === value,
+        ? shown.some((name) => cells.cell(row, name).toLowerCase().includes(short))
+        : [value, short].includes(cells.cell(row, column).toLowerCase()),
     ),
   );
 }

@@ -5,6 +5,8 @@ export interface HostSummary {
   readonly release: string | null;
   readonly vendor: AuditResult["vendor"];
   readonly totals: HostMap["totals"];
+  /** Some source tells of Linux's interrupts. */
+  readonly irqsListed: boolean;
   readonly budgets: {
     readonly [Kind in keyof HostMap["budgets"]]: Cut<HostMap["budgets"][Kind][number]>;
   };
@@ -34,11 +36,12 @@ export function summaryOf(map: HostMap, audit: AuditResult): HostSummary {
     release: map.release,
     vendor: audit.vendor,
     totals: map.totals,
+    irqsListed: map.interrupts.some(({ irq }) => irq !== null),
     budgets: {
-      tables: cut(fullest(tables)),
-      processors: cut(fullest(processors)),
-      devices: cut(fullest(devices)),
-      machines: cut(machines),
+      tables: cut(fullest(tables, ({ used }) => used)),
+      processors: cut(fullest(processors, ({ used }) => used)),
+      devices: cut(fullest(devices, ({ used }) => used)),
+      machines: cut(fullest(machines, ({ posted, remapped }) => posted + (remapped ?? 0))),
     },
     missing: cut(map.missing),
     audit: {
@@ -57,6 +60,7 @@ function cut<Of>(list: readonly Of[]): Cut<Of> {
   return { all: list.length, first: list.slice(0, most) };
 }
 
-function fullest<Of extends { readonly used: number }>(list: readonly Of[]): readonly Of[] {
-  return list.length <= most ? list : [...list].sort((a, b) => b.used - a.used);
+/** A list that is cut begins with those that use the most. */
+function fullest<Of>(list: readonly Of[], used: (one: Of) => number): readonly Of[] {
+  return list.length <= most ? list : [...list].sort((a, b) => used(b) - used(a));
 }

@@ -1,4 +1,5 @@
 import { PerfettoWriter, replayTimeline } from "@intremap/core";
+import { joined } from "../joined.ts";
 import { keptTimeline } from "../kept-timeline.ts";
 import { withTransfers } from "../transfers.ts";
 
@@ -6,11 +7,6 @@ import { withTransfers } from "../transfers.ts";
 export function exportTimeline(): Uint8Array<ArrayBuffer> {
   const chunks: Uint8Array[] = [];
   replayTimeline(keptTimeline().data(), new PerfettoWriter((bytes) => chunks.push(bytes.slice()), 2 ** 20));
-  const whole = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
+  const whole = joined(chunks);
   return withTransfers(whole, [whole.buffer]);
 }

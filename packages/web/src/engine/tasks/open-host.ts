@@ -1,19 +1,27 @@
 import {
   type HostFiles,
   type HostPlatform,
+  type HostState,
   InputError,
   type SparseLimits,
   type TarLimits,
+  decodeText,
+  expanded,
+  inOnePiece,
   isWanted,
   keptFiles,
+  kindBytes,
+  kindOf,
+  letGo,
   openHost as open,
   openHostFiles,
-  inOnePiece,
+  peek,
+  readChunks,
   rootNames,
   textLimit,
 } from "@intremap/core";
-import type { HostInput } from "../host-input.ts";
-import { keepHost } from "../kept-host.ts";
+import type { HostInput, PathFile } from "../host-input.ts";
+import { keepHost, letHostGo } from "../kept-host.ts";
 import { codecs, expanders } from "../sources/decoders.ts";
 import { FileSlices } from "../sources/file-slices.ts";
 import type { Tell } from "../tasks.ts";
@@ -27,15 +35,14 @@ const archive: TarLimits = {
   kept: 128 * 2 ** 20,
   file: 64 * 2 ** 20,
 };
-const mostFiles = 1 << 18;
 
 /**
  * Opens a host and keeps it for the tasks that ask about it; what was open before is let go.
  * Nothing of it leaves the page.
  * @throws InputError when it cannot be read, or says nothing of a host.
  */
-export async function openHost(input: HostInput, tell: Tell): Promise<{ readonly source: string }> {
-  keepHost(null);
+export async function openHost(input: HostInput, tell: Tell): Promise<void> {
+  letHostGo();
   const platform: HostPlatform = {
     expanders,
     codecs,
@@ -44,29 +51,52 @@ export async function openHost(input: HostInput, tell: Tell): Promise<{ readonly
     archive,
   };
   const { name } = input;
-  if ("text" in input) {
-    if (input.text.length > textLimit) {
-      throw new InputError(`${name}: more than ${textLimit / 2 ** 20} MiB, which is the most that is read`);
-    }
-    const bytes = new TextEncoder().encode(input.text);
-    return keepHost(await open({ name, chunks: () => inOnePiece(bytes) }, name, platform));
+  if ("folder" in input) keepHost(await openHostFiles(filesOf(name, input.folder), name, platform));
+  else if ("text" in input) keepHost(await openText(name, input.text, platform));
+  else if (input.files.length > 1) {
+    keepHost(await openText(name, await textOf(name, input.files, tell), platform));
+  } else {
+    const file = new FileSlices(input.files[0]!, name);
+    keepHost(await open({ name, chunks: () => file.chunks(), open: () => file }, name, platform));
   }
-  const { files } = input;
-  const [only] = files;
-  if (files.length === 1 && only!.path === only!.file.name) {
-    const file = new FileSlices(only!.file, name);
-    return keepHost(await open({ name, chunks: () => file.chunks(), open: () => file }, name, platform));
-  }
-  return keepHost(await openHostFiles(folderOf(input, files), name, platform));
 }
 
-/** A picked folder stands in its files' paths by its name; a browser shows no links. */
-function folderOf({ name }: HostInput, files: readonly { path: string; file: File }[]): HostFiles {
-  if (files.length > mostFiles) throw new InputError(`${name}: more than ${mostFiles} files`);
-  const prefix = `${name}/`;
-  const inside = files.every(({ path }) => path.startsWith(prefix)) ? prefix.length : 0;
-  const kept = files
-    .map(({ path, file }) => ({ path: path.slice(inside), file }))
+function openText(name: string, text: string, platform: HostPlatform): Promise<HostState> {
+  if (text.length > textLimit) throw tooMuchText(name);
+  const bytes = new TextEncoder().encode(text);
+  return open({ name, chunks: () => inOnePiece(bytes) }, name, platform);
+}
+
+function tooMuchText(name: string): InputError {
+  return new InputError(`${name}: more than ${textLimit / 2 ** 20} MiB, which is the most that is read`);
+}
+
+/**
+ * Text of one host that was printed into several files.
+ * @throws InputError when one of them is no text.
+ */
+async function textOf(name: string, files: readonly File[], tell: Tell): Promise<string> {
+  const texts: string[] = [];
+  let length = 0;
+  for (const file of files) {
+    tell(`${file.name}: reading`);
+    const slices = new FileSlices(file, file.name);
+    const { head, rest } = await peek(expanded(slices.chunks(), file.name, expanders), kindBytes);
+    if (kindOf(head) !== "text") {
+      await letGo(rest);
+      throw new InputError(`${file.name}: no text, which several files have to be: give it by itself`);
+    }
+    const bytes = await readChunks(rest, file.name, textLimit);
+    length += bytes.length;
+    if (length > textLimit) throw tooMuchText(name);
+    texts.push(decodeText(bytes));
+  }
+  return texts.join("\n");
+}
+
+/** A browser shows no links. */
+function filesOf(name: string, folder: readonly PathFile[]): HostFiles {
+  const kept = folder
     .filter(({ path }) => isWanted(path))
     .map(({ path, file }) => {
       const slices = new FileSlices(file, `${name}: ${path}`);

@@ -30,7 +30,7 @@ export async function traceTimeline({ name, content }: TracedInput, tell: Tell):
     const about = `QEMU trace, ${unit}, ${lines.toLocaleString("en")} lines${stamped ? "" : " without time stamps: one after the other"}`;
     return keep(store, { title: name, about, lines: !stamped, vendor: vendor ?? null });
   } catch (error) {
-    if (!(error instanceof InputError) || error.message.startsWith(name)) throw error;
+    if (!(error instanceof InputError) || error.message.startsWith(`${name}: `)) throw error;
     throw new InputError(`${name}: ${error.message}`);
   }
 }

@@ -8,6 +8,7 @@ import {
   totalsOf,
   writeCounterexample,
 } from "@intremap/core";
+import { joined } from "../joined.ts";
 import { tellCount } from "../races/count.ts";
 import { type Explored, explorePlay } from "../races/explore.ts";
 import { askedIn } from "../races/question.ts";
@@ -20,7 +21,7 @@ export interface RaceVerdict {
   readonly shown: {
     readonly play: PlayResult;
     readonly sequence: Sequence;
-    readonly trace: Uint8Array;
+    readonly trace: Uint8Array<ArrayBuffer>;
   } | null;
 }
 
@@ -49,14 +50,8 @@ export function verifyRaces(query: Readonly<Record<string, string>>, tell: Tell)
   }
 }
 
-function traceOf(counterexample: NonNullable<Explored["counterexample"]>): Uint8Array {
+function traceOf(counterexample: NonNullable<Explored["counterexample"]>): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
   writeCounterexample(counterexample, (bytes) => parts.push(bytes.slice()));
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return joined(parts);
 }

@@ -6,17 +6,19 @@ import { Notice } from "../../parts/notice.tsx";
 import { change, route } from "../../state/route.ts";
 import { CopyPanel } from "./copy-panel.tsx";
 import { FieldTable } from "./field-table.tsx";
-import { samples } from "./samples.ts";
-import { SettingChoice, settings } from "./setting-choice.tsx";
+import { samples } from "../../parts/samples.ts";
+import { SettingChoice } from "./setting-choice.tsx";
 import {
   type Subject,
   type SubjectChoice,
   type SubjectPart,
+  contextIn,
   kindOfLayout,
   readSubject,
+  settings,
   settingsOf,
   textWith,
-} from "./subject.ts";
+} from "../../parts/subject.ts";
 import { TrialPanel } from "./trial-panel.tsx";
 import { ValueBox } from "./value-box.tsx";
 import { Verdict } from "./verdict.tsx";
@@ -35,12 +37,6 @@ const kindTitles: Readonly<Record<keyof typeof samples, string>> = {
   ecap: "VT-d extended capability register",
 };
 
-/** The settings that the address gives; the others are open. */
-function contextOf(query: Readonly<Record<string, string>>): Context {
-  const given = settings.filter((name) => query[name] === "0" || query[name] === "1");
-  return Object.fromEntries(given.map((name) => [name, query[name] === "1" ? 1 : 0]));
-}
-
 type Read = { readonly subject: Subject } | { readonly wrong: string };
 
 function tried(choice: SubjectChoice, context: Context): Read {
@@ -51,10 +47,15 @@ function tried(choice: SubjectChoice, context: Context): Read {
   }
 }
 
+/** Whether there is such a kind or layout, whatever is wrong with its value. */
+function canBeRead({ kind, layout }: SubjectChoice): boolean {
+  return "subject" in tried({ kind, layout }, {});
+}
+
 /** @param id `kind:irte`, `layout:vtd-global-status`. Bits and requests of another layout say nothing there. */
 function choose(id: string): void {
   const [how, name] = id.split(":") as ["kind" | "layout", string];
-  const gone = "kind layout value entry msi sid profile cfi index lines".split(" ");
+  const gone = "kind layout value entry msi sid profile cfi pid dte index lines".split(" ");
   change({ ...Object.fromEntries(gone.map((one) => [one, undefined])), [how]: name }, "push");
 }
 
@@ -90,9 +91,10 @@ export function BitsView() {
   const { query } = route.value;
   const naming: Naming = query["names"] === "linux" ? "linux" : "spec";
   const key = JSON.stringify(query);
-  const context = useMemo(() => contextOf(query), [key]);
+  const context = useMemo(() => contextIn(query), [key]);
   const read = useMemo(() => tried(query, context), [key]);
   const kind = "subject" in read ? read.subject.kind : (query["kind"] ?? "irte");
+  const sound = canBeRead(query) ? {} : { kind: undefined, layout: undefined };
   const chosen =
     kind === null || (query["layout"] !== undefined && "wrong" in read)
       ? `layout:${query["layout"]}`
@@ -118,7 +120,7 @@ export function BitsView() {
       {"wrong" in read ? (
         <Notice kind="error" title="These bits cannot be read">
           {read.wrong}.{" "}
-          <button type="button" onClick={() => change({ value: undefined }, "push")}>
+          <button type="button" onClick={() => change({ value: undefined, ...sound }, "push")}>
             Start from a sound value
           </button>
         </Notice>
@@ -147,8 +149,8 @@ interface EditorProps {
 function Editor({ subject, naming, context }: EditorProps) {
   const [selected, select] = useState<string | null>(null);
   const own = subject.kind === null ? {} : { kind: subject.kind, layout: undefined };
-  const edit = (part: SubjectPart, value: bigint): void =>
-    change({ ...own, value: textWith(subject, part, value) }, "push");
+  const edit = (part: SubjectPart, value: bigint, how: "push" | "replace"): void =>
+    change({ ...own, value: textWith(subject, part, value) }, how);
   const type = (text: string): string | null => {
     const typed = tried({ ...route.value.query, ...own, value: text }, context);
     if ("wrong" in typed) return typed.wrong;
@@ -189,7 +191,7 @@ function Editor({ subject, naming, context }: EditorProps) {
             lines={all ? "all" : "telling"}
             marked={markedIn(part, selected)}
             label={part.label === null ? part.layout.title : `${part.label}: ${part.layout.title}`}
-            onChange={(value) => edit(part, value)}
+            onChange={(value) => edit(part, value, "push")}
             onSelect={(name) => select(name === null ? null : `${part.word}.${name}`)}
           />
         </section>

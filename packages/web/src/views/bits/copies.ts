@@ -11,19 +11,23 @@ import {
   printRequester,
   table,
 } from "@intremap/core";
-import { digitsOf, wordsOf } from "./hex-text.ts";
-import type { Subject } from "./subject.ts";
+import { digitsOf, wordsOf } from "../../parts/hex-text.ts";
+import type { Subject } from "../../parts/subject.ts";
 
 export const copyForms = ["hex", "json", "debugfs", "c"] as const;
 
 export type CopyForm = (typeof copyForms)[number];
 
-export const copyTitles: Readonly<Record<CopyForm, string>> = {
+const copyTitles: Readonly<Record<CopyForm, string>> = {
   hex: "Hex",
   json: "JSON",
   debugfs: "Row as Linux prints it",
   c: "C initializer",
 };
+
+export function copyTitle(form: CopyForm, { kind }: Subject): string {
+  return form === "debugfs" && kind === "msi" ? "Row as lspci prints it" : copyTitles[form];
+}
 
 interface CopyOptions {
   readonly names: Naming;

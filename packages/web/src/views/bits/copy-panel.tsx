@@ -1,8 +1,8 @@
 import type { Context, Naming } from "@intremap/core";
 import { CopyButton } from "../../parts/copy-button.tsx";
 import { change, route } from "../../state/route.ts";
-import { type CopyForm, copyForms, copyOf, copyTitles } from "./copies.ts";
-import type { Subject } from "./subject.ts";
+import { type CopyForm, copyForms, copyOf, copyTitle } from "./copies.ts";
+import type { Subject } from "../../parts/subject.ts";
 
 interface CopyPanelProps {
   readonly subject: Subject;
@@ -29,12 +29,12 @@ export function CopyPanel({ subject, naming, context }: CopyPanelProps) {
         {forms.map((one) => (
           <label key={one}>
             <input type="radio" name="copy" checked={one === form} onChange={() => choose(one)} />
-            {copyTitles[one]}
+            {copyTitle(one, subject)}
           </label>
         ))}
         <CopyButton label="Copy" text={text} />
       </div>
-      <pre class="copied" tabIndex={0} aria-label={`${copyTitles[form]} of the value`}>
+      <pre class="copied" tabIndex={0} aria-label={`${copyTitle(form, subject)} of the value`}>
         {text}
       </pre>
     </section>

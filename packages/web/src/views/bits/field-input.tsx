@@ -1,5 +1,5 @@
 import { type Field, type Value, hex } from "@intremap/core";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 
 interface FieldInputProps {
   readonly name: string;
@@ -7,8 +7,11 @@ interface FieldInputProps {
   /** Of the value in bits, its scale included. */
   readonly width: number;
   readonly value: Value;
-  /** Takes the content that was chosen or typed. @throws RangeError when it does not fit. */
-  readonly onContent: (content: bigint) => void;
+  /**
+   * Takes the content that was chosen, or typed: then each digit goes on where the one before was.
+   * @throws RangeError when it does not fit.
+   */
+  readonly onContent: (content: bigint, how: "push" | "replace") => void;
 }
 
 /** Fields of up to this many bits with named values are chosen from a list. */
@@ -23,7 +26,7 @@ export function FieldInput(props: FieldInputProps) {
         type="checkbox"
         aria-label={name}
         checked={value === 1}
-        onChange={({ currentTarget }) => onContent(currentTarget.checked ? 1n : 0n)}
+        onChange={({ currentTarget }) => onContent(currentTarget.checked ? 1n : 0n, "push")}
       />
     );
   }
@@ -33,7 +36,7 @@ export function FieldInput(props: FieldInputProps) {
       <select
         aria-label={name}
         value={`${value}`}
-        onChange={({ currentTarget }) => onContent(BigInt(currentTarget.value))}
+        onChange={({ currentTarget }) => onContent(BigInt(currentTarget.value), "push")}
       >
         {all.map((one) => (
           <option key={one} value={one}>
@@ -50,35 +53,54 @@ function printed(value: Value): string {
   return value < 10 ? `${value}` : hex(value);
 }
 
+/** Decimal; hex digits where there is a letter among them. @throws RangeError when it is no number. */
+function readNumber(typed: string): bigint {
+  const text = typed.trim();
+  if (text.length > 80 || !/^(?:0x)?[0-9a-f]+$/i.test(text)) throw new RangeError("no number");
+  return BigInt(/^\d+$/.test(text) || /^0x/i.test(text) ? text : `0x${text}`);
+}
+
 function NumberInput({ name, width, value, onContent }: FieldInputProps) {
   const [draft, setDraft] = useState<string | null>(null);
   const [wrong, setWrong] = useState<string | null>(null);
+  const help = useId();
   useEffect(() => {
     setWrong(null);
   }, [value]);
   const type = (typed: string): void => {
     setDraft(typed);
     try {
-      if (!/^(?:0x[0-9a-f]+|\d+)$/i.test(typed.trim()) || typed.length > 80)
-        throw new RangeError("no number");
-      onContent(BigInt(typed.trim()));
+      onContent(readNumber(typed), "replace");
       setWrong(null);
     } catch (error) {
       setWrong((error as Error).message);
     }
   };
+  const takes = `${width} bits: decimal; hex with 0x or a letter`;
   return (
-    <input
-      class="mono"
-      aria-label={name}
-      aria-invalid={wrong !== null}
-      title={wrong ?? `${width} bits: decimal, or 0x and hex digits`}
-      spellcheck={false}
-      autocomplete="off"
-      style={{ width: `${Math.min(Math.max(Math.ceil(width / 4) + 4, 6), 24)}ch` }}
-      value={draft ?? printed(value)}
-      onInput={({ currentTarget }) => type(currentTarget.value)}
-      onBlur={() => (setDraft(null), setWrong(null))}
-    />
+    <>
+      <input
+        class="mono"
+        aria-label={name}
+        aria-invalid={wrong !== null}
+        aria-describedby={draft === null ? undefined : help}
+        title={takes}
+        spellcheck={false}
+        autocomplete="off"
+        style={{ width: `${Math.min(Math.max(Math.ceil(width / 4) + 4, 6), 24)}ch` }}
+        value={draft ?? printed(value)}
+        onInput={({ currentTarget }) => type(currentTarget.value)}
+        onBlur={() => (setDraft(null), setWrong(null))}
+      />
+      {draft === null ? null : (
+        <span
+          id={help}
+          class={wrong === null ? "hint" : "hint wrong"}
+          role={wrong === null ? undefined : "alert"}
+        >
+          {wrong ?? takes}
+        </span>
+      )}
+    </>
   );
 }

@@ -1,13 +1,13 @@
 import { type Field, type Value, decode, fieldsOf, hex, widthOf } from "@intremap/core";
 import { FieldInput } from "./field-input.tsx";
-import { type Subject, type SubjectPart, withField } from "./subject.ts";
+import { type Subject, type SubjectPart, withField } from "../../parts/subject.ts";
 
 interface FieldTableProps {
   readonly subject: Subject;
   /** `word.field`. */
   readonly selected: string | null;
   readonly onSelect: (id: string | null) => void;
-  readonly onEdit: (part: SubjectPart, value: bigint) => void;
+  readonly onEdit: (part: SubjectPart, value: bigint, how: "push" | "replace") => void;
 }
 
 function bitsOf({ parts }: Field): string {
@@ -22,9 +22,14 @@ function meaningOf({ values, title }: Field, value: Value): string {
   return meaning === undefined ? title : `${title}: ${meaning}`;
 }
 
+/** Fewer of Linux's names stand under the specification's. */
+const namesInColumn = 4;
+
 /** Every field: where it is, both names, its content to be changed, and what it means. */
 export function FieldTable({ subject, selected, onSelect, onEdit }: FieldTableProps) {
   const several = subject.parts.length > 1;
+  const named = subject.parts.flatMap(({ layout }) => fieldsOf(layout).filter(([, { linux }]) => linux));
+  const column = named.length >= namesInColumn;
   return (
     <table class="fields">
       <caption class="visually-hidden">Fields of {subject.title}</caption>
@@ -32,7 +37,7 @@ export function FieldTable({ subject, selected, onSelect, onEdit }: FieldTablePr
         <tr>
           <th scope="col">bits</th>
           <th scope="col">field</th>
-          <th scope="col">Linux</th>
+          {column ? <th scope="col">Linux</th> : null}
           <th scope="col">value</th>
           <th scope="col">meaning</th>
         </tr>
@@ -54,18 +59,19 @@ export function FieldTable({ subject, selected, onSelect, onEdit }: FieldTablePr
                 <td class="mono">{several ? `${part.label} ${bitsOf(field)}` : bitsOf(field)}</td>
                 <th scope="row" class="mono">
                   {name}
+                  {column || field.linux === undefined ? null : <small> {field.linux}</small>}
                 </th>
-                <td class="mono">{field.linux ?? ""}</td>
-                <td>
+                {column ? <td class="mono">{field.linux ?? ""}</td> : null}
+                <td class="content">
                   <FieldInput
                     name={name}
                     field={field}
                     width={widthOf(field) + (field.scale ?? 0)}
                     value={value}
-                    onContent={(content) => onEdit(part, withField(part, name, content))}
+                    onContent={(content, how) => onEdit(part, withField(part, name, content), how)}
                   />
                 </td>
-                <td>
+                <td class="meaning">
                   {meaningOf(field, value)}
                   {field.section === undefined ? null : <small> {field.section}</small>}
                 </td>
@@ -79,9 +85,9 @@ export function FieldTable({ subject, selected, onSelect, onEdit }: FieldTablePr
             <th scope="row" class="mono">
               {name}
             </th>
-            <td />
-            <td class="mono">{typeof value === "number" && value >= 10 ? hex(value) : value}</td>
-            <td>{title}</td>
+            {column ? <td /> : null}
+            <td class="mono content">{typeof value === "number" && value >= 10 ? hex(value) : value}</td>
+            <td class="meaning">{title}</td>
           </tr>
         ))}
       </tbody>

@@ -1,8 +1,5 @@
-import type { Context } from "@intremap/core";
+import type { settings } from "../../parts/subject.ts";
 import { change } from "../../state/route.ts";
-
-/** Settings of the machine that can be given, as `decode` takes them. */
-export const settings = ["eime", "pi", "gaen", "xten"] as const satisfies readonly (keyof Context)[];
 
 type Setting = (typeof settings)[number];
 

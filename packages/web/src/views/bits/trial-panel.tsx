@@ -1,11 +1,21 @@
-import { type Context, type TrialResult, hex } from "@intremap/core";
+import type { Context, TrialResult } from "@intremap/core";
 import { useState } from "preact/hooks";
 import { useEngine, useTask } from "../../engine/use-task.ts";
 import { Notice } from "../../parts/notice.tsx";
+import { MemoryTexts, RequestText } from "../../parts/request-text.tsx";
 import { RuleNote } from "../../parts/rule-note.tsx";
+import { outcomeSign, verdictSign } from "../../parts/verdict.tsx";
 import { change, hrefOf, route } from "../../state/route.ts";
-import type { Subject } from "./subject.ts";
-import { type Prepared, type TrialChoice, canBeTried, pathQuery, prepare } from "./trial-of.ts";
+import type { Subject } from "../../parts/subject.ts";
+import {
+  type Prepared,
+  type TrialChoice,
+  canBeTried,
+  clauseOf,
+  pathQuery,
+  prepare,
+  withoutMistakes,
+} from "../../parts/trial-of.ts";
 
 interface TrialPanelProps {
   readonly subject: Subject;
@@ -44,10 +54,7 @@ function Sending({ subject, context }: TrialPanelProps) {
       {"wrong" in ready ? (
         <Notice kind="error" title="This cannot be sent">
           {ready.wrong}.{" "}
-          <button
-            type="button"
-            onClick={() => change({ msi: undefined, sid: undefined, entry: undefined }, "push")}
-          >
+          <button type="button" onClick={() => change(withoutMistakes, "push")}>
             Start from a sound request
           </button>
         </Notice>
@@ -55,7 +62,7 @@ function Sending({ subject, context }: TrialPanelProps) {
         <Form prepared={ready.prepared} kind={subject.kind} />
       )}
       {task.state === "failed" ? (
-        <Notice kind="error" title="The unit was not brought up">
+        <Notice kind="error" title={task.message === "stopped" ? "Stopped" : "This cannot be sent"}>
           {task.message}
         </Notice>
       ) : null}
@@ -70,41 +77,19 @@ function Sending({ subject, context }: TrialPanelProps) {
   );
 }
 
-/** A text of the request: it counts when it is left, or with Enter. */
-function Text({
-  label,
-  name,
-  text,
-}: {
-  readonly label: string;
-  readonly name: string;
-  readonly text: string;
-}) {
-  return (
-    <label>
-      {label}
-      <input
-        class="mono"
-        spellcheck={false}
-        autocomplete="off"
-        value={text}
-        style={{ width: `${Math.min(text.length + 3, 40)}ch` }}
-        onChange={({ currentTarget: { value } }) =>
-          change({ [name]: value.trim() === "" ? undefined : value.trim() }, "push")
-        }
-      />
-    </label>
-  );
+function choose(values: Readonly<Record<string, string | undefined>>): void {
+  change(values, "push");
 }
 
 function Form({ prepared, kind }: { readonly prepared: Prepared; readonly kind: Subject["kind"] }) {
-  const { message, entry, requester, profile, profiles } = prepared;
+  const { message, entry, descriptor, deviceEntry, requester, profile, profiles } = prepared;
   const { query } = route.value;
   return (
     <div class="trial-form">
-      {message === null ? null : <Text label="Message" name="msi" text={message} />}
-      {entry === null ? null : <Text label="Entry" name="entry" text={entry} />}
-      <Text label="From" name="sid" text={requester} />
+      {message === null ? null : <RequestText label="Message" name="msi" text={message} onText={choose} />}
+      {entry === null ? null : <RequestText label="Entry" name="entry" text={entry} onText={choose} />}
+      <RequestText label="From" name="sid" text={requester} onText={choose} />
+      <MemoryTexts descriptor={descriptor} deviceEntry={deviceEntry} onText={choose} />
       <label>
         Hardware
         <select
@@ -130,45 +115,13 @@ function Form({ prepared, kind }: { readonly prepared: Prepared; readonly kind: 
   );
 }
 
-/** What became of it, in one clause. */
-function clauseOf({ outcome, fault, decision, posting }: TrialResult): string {
-  if (outcome === "blocked") {
-    const at = decision.steps.find(({ verdict }) => verdict === "blocked here");
-    const where = at === undefined ? "" : ` at: ${at.title}`;
-    return fault === null ? where : `${fault.name}${fault.recorded ? "" : ", not recorded"}${where}`;
-  }
-  if (posting !== null) {
-    const after = posting.notified ? "a notification is sent" : "nobody is notified";
-    return `vector ${hex(posting.vector)} at ${hex(posting.address)}; ${after}`;
-  }
-  const { delivery } = decision;
-  if (delivery === null) return "";
-  const how = delivery.logical ? "logical" : "physical";
-  return `vector ${hex(delivery.vector)} to ${how} destination ${hex(delivery.destination)}`;
-}
-
-const marks: Readonly<Record<TrialResult["outcome"], string>> = {
-  blocked: "✗",
-  passed: "→",
-  remapped: "✓",
-  posted: "✓",
-};
-
-const stepMarks: Readonly<Record<string, string>> = {
-  held: "✓",
-  delivered: "✓",
-  posted: "✓",
-  "passed here": "→",
-  "blocked here": "✗",
-};
-
 function Outcome({ result }: { readonly result: TrialResult }) {
   const { outcome, rule, decision } = result;
   return (
     <>
       <p class={`outcome ${outcome}`} role="status">
         <strong>
-          {marks[outcome]} {outcome}
+          {outcomeSign(outcome)} {outcome}
         </strong>{" "}
         {clauseOf(result)}
       </p>
@@ -178,7 +131,7 @@ function Outcome({ result }: { readonly result: TrialResult }) {
           .filter(({ verdict }) => verdict !== "not reached")
           .map(({ step, title, verdict, detail, rule }) => (
             <li key={step} class={verdict.replace(" ", "-")} title={rule}>
-              <span aria-hidden="true">{stepMarks[verdict] ?? "·"}</span> {title}: {detail}{" "}
+              <span aria-hidden="true">{verdictSign(verdict)}</span> {title}: {detail}{" "}
               <small>{verdict}</small>
             </li>
           ))}

@@ -1,5 +1,5 @@
 import { RuleNote } from "../../parts/rule-note.tsx";
-import type { Subject } from "./subject.ts";
+import type { Subject } from "../../parts/subject.ts";
 
 /** Which rules the value breaks, and what follows from it. */
 export function Verdict({ subject: { violations, notes, readings } }: { readonly subject: Subject }) {

@@ -1,3 +1,4 @@
+import { useEffect, useId, useRef } from "preact/hooks";
 import { type Task, useEngine } from "../../engine/use-task.ts";
 import { Notice } from "../../parts/notice.tsx";
 import type { WalkChoice } from "../../engine/walk-runs.ts";
@@ -8,10 +9,10 @@ import { withoutPlace } from "../path/row-choice.ts";
 import { type Walked, useWalk } from "../path/use-walk.ts";
 import { LessonQuestion } from "./lesson-question.tsx";
 import { LessonRuns } from "./lesson-runs.tsx";
-import type { Lesson } from "./lesson.ts";
+import type { Lesson, LessonChange } from "./lesson.ts";
 import { lessons } from "./lessons.ts";
 
-/** What the address names, from 1; the first where it names none. */
+/** What the address names, from 1; null where it names none. */
 function indexIn(text: string | undefined, count: number): number | null {
   const index = /^\d{1,2}$/.test(text ?? "") ? Number(text) - 1 : -1;
   return index >= 0 && index < count ? index : null;
@@ -24,10 +25,19 @@ export function LearnView() {
   const lesson = lessons[at]!;
   const change = indexIn(query["change"], lesson.changes.length);
   const beside = change === null ? null : lesson.changes[change]!;
-  const stacks = lesson.stacks === undefined ? [] : [lesson.stacks];
+  const first = beside?.from?.run ?? lesson.run;
+  const names = [beside?.from?.label ?? "as it is", ...(beside === null ? [] : [beside.label])];
+  const symbols = [lesson.stacks, beside?.stacks ?? lesson.stacks];
   const engine = useEngine();
-  const input = { left: lesson.run, right: beside?.run ?? null, stacks };
-  const task = useWalk(engine, input, `${at} ${change}`);
+  const stacks = [...new Set(symbols)].filter((symbol) => symbol !== undefined);
+  const task = useWalk(engine, { left: first, right: beside?.run ?? null, stacks }, `${at} ${change}`);
+  const title = useRef<HTMLHeadingElement>(null);
+  const before = useRef(at);
+  useEffect(() => {
+    if (before.current !== at) title.current!.focus();
+    before.current = at;
+  }, [at]);
+  const place = { lesson, at, chosen: change };
   return (
     <div class="learn">
       <h1>Learn</h1>
@@ -38,20 +48,23 @@ export function LearnView() {
             {at < lessons.length - 1 ? `${at + 1} of ${lessons.length - 1}: ` : ""}
             {lesson.system}
           </p>
-          <h2>{lesson.title}</h2>
+          <h2 ref={title} tabIndex={-1}>
+            {lesson.title}
+          </h2>
         </header>
         <div class="lesson-text">
           {lesson.text.map((paragraph) => (
             <p key={paragraph}>{paragraph}</p>
           ))}
-          <Changes lesson={lesson} at={at} chosen={change} />
+          <Changes title="Change one thing" isWanted={(one) => one.other !== true} {...place} />
+          <Changes title="Look at another run" isWanted={(one) => one.other === true} {...place} />
         </div>
         <LessonQuestion lesson={lesson} answer={indexIn(query["answer"], lesson.question.choices.length)} />
       </article>
       <section aria-label="The run">
-        <Live task={task} names={["as it is", ...(beside === null ? [] : [beside.label])]} lesson={lesson} />
+        <Live task={task} {...{ names, symbols, lesson }} />
       </section>
-      <Onward lesson={lesson} at={at} chosen={change} />
+      <Onward {...place} />
     </div>
   );
 }
@@ -79,25 +92,32 @@ interface PlaceProps {
   readonly chosen: number | null;
 }
 
-function Changes({ lesson: { changes }, at, chosen }: PlaceProps) {
+interface ChangesProps extends PlaceProps {
+  readonly title: string;
+  readonly isWanted: (change: LessonChange) => boolean;
+}
+
+function Changes({ title, isWanted, lesson: { changes }, at, chosen }: ChangesProps) {
+  const id = useId();
+  const { change: _, ...kept } = withoutPlace(route.value.query);
+  const query = { ...kept, stop: String(at + 1) };
+  if (!changes.some(isWanted)) return null;
   return (
     <div class="lesson-changes">
-      <h3 id="changes">Change one thing</h3>
-      <ul aria-labelledby="changes">
-        {changes.map(({ label }, i) => (
-          <li key={label}>
-            <a
-              href={hrefOf("learn", {
-                ...withoutPlace(route.value.query),
-                stop: String(at + 1),
-                change: i === chosen ? "0" : String(i + 1),
-              })}
-              aria-current={i === chosen ? "true" : undefined}
-            >
-              {label}
-            </a>
-          </li>
-        ))}
+      <h3 id={id}>{title}</h3>
+      <ul aria-labelledby={id}>
+        {changes.map((change, i) =>
+          isWanted(change) ? (
+            <li key={change.label}>
+              <a
+                href={hrefOf("learn", i === chosen ? query : { ...query, change: String(i + 1) })}
+                aria-current={i === chosen ? "true" : undefined}
+              >
+                {change.label}
+              </a>
+            </li>
+          ) : null,
+        )}
       </ul>
     </div>
   );
@@ -106,10 +126,11 @@ function Changes({ lesson: { changes }, at, chosen }: PlaceProps) {
 interface LiveProps {
   readonly task: Task<Walked>;
   readonly names: readonly string[];
+  readonly symbols: readonly (string | undefined)[];
   readonly lesson: Lesson;
 }
 
-function Live({ task, names, lesson }: LiveProps) {
+function Live({ task, names, symbols, lesson }: LiveProps) {
   if (task.state === "failed") {
     return (
       <Notice kind="error" title="This run came to nothing">
@@ -117,7 +138,9 @@ function Live({ task, names, lesson }: LiveProps) {
       </Notice>
     );
   }
-  if (task.state === "done") return <LessonRuns walked={task.result} names={names} lesson={lesson} />;
+  if (task.state === "done") {
+    return <LessonRuns walked={task.result} names={names} arrival={lesson.arrival} stacks={symbols} />;
+  }
   const stop = task.state === "running" ? task.stop : () => {};
   return (
     <Waiting
@@ -130,13 +153,13 @@ function Live({ task, names, lesson }: LiveProps) {
 
 /** To look on: the same runs step by step, what belongs to them elsewhere, and the next stop. */
 function Onward({ lesson, at, chosen }: PlaceProps) {
-  const { run, changes, links } = lesson;
-  const beside = chosen === null ? undefined : changes[chosen]!.run;
+  const { run: own, changes, links } = lesson;
+  const { from, run: beside } = (chosen === null ? undefined : changes[chosen]) ?? {};
   return (
     <footer class="onward">
       <ul aria-label="Look on">
         <li>
-          <a href={pathOf(run, beside)}>Step through it in Path</a>
+          <a href={pathOf(from?.run ?? own, beside)}>Step through it in Path</a>
         </li>
         {links.map(({ label, view, query }) => (
           <li key={label}>
@@ -158,15 +181,15 @@ function Onward({ lesson, at, chosen }: PlaceProps) {
 
 /** Path has two runs side by side where they are of one scenario, or the one beside is as its file says. */
 function pathOf(run: WalkChoice, beside: WalkChoice | undefined): string {
-  const { scenario } = run;
-  if (beside === undefined) return hrefOf("path", { scenario });
-  const { variant, values = {} } = beside;
-  if (variant === undefined) {
-    const set = Object.entries(values).map(([name, value]) => [`${besidePrefix}${name}`, `${value}`]);
-    return hrefOf("path", { scenario, compare: beside.scenario, ...Object.fromEntries(set) });
-  }
-  return hrefOf(
-    "path",
-    beside.scenario === scenario ? { scenario, compare: variant } : { scenario: beside.scenario, variant },
-  );
+  const query = addressOf(run);
+  if (beside === undefined) return hrefOf("path", query);
+  const { scenario, variant, values = {} } = beside;
+  if (variant !== undefined && scenario !== run.scenario) return hrefOf("path", addressOf(beside));
+  const set = Object.entries(values).map(([name, value]) => [`${besidePrefix}${name}`, `${value}`]);
+  return hrefOf("path", { ...query, compare: variant ?? scenario, ...Object.fromEntries(set) });
+}
+
+function addressOf({ scenario, variant, values = {} }: WalkChoice): Record<string, string> {
+  const set = Object.entries(values).map(([name, value]) => [name, `${value}`]);
+  return { scenario, ...(variant !== undefined && { variant }), ...Object.fromEntries(set) };
 }

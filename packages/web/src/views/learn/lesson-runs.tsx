@@ -9,13 +9,15 @@ interface LessonRunsProps {
   readonly walked: Walked;
   /** What each run is, in a few words. */
   readonly names: readonly string[];
-  readonly lesson: Lesson;
+  readonly arrival: Lesson["arrival"];
+  /** A function of each run whose call stacks are shown. */
+  readonly stacks: readonly (string | undefined)[];
 }
 
 const always = ["raised", "delivered", "lost", "hostInterrupts", "remapped", "posted"] as const;
 
-/** What the runs came to, their interrupts on the way, what happened in them, and who called whom. */
-export function LessonRuns({ walked: { runs, pairs }, names, lesson: { arrival, stacks } }: LessonRunsProps) {
+/** What the runs came to, what happened in them and who called whom, and their interrupts on the way. */
+export function LessonRuns({ walked: { runs, pairs }, names, arrival, stacks }: LessonRunsProps) {
   const tellings = useMemo(
     () =>
       runs.map(({ result: { title, episodes }, steps, leftOut }, i) => {
@@ -27,13 +29,12 @@ export function LessonRuns({ walked: { runs, pairs }, names, lesson: { arrival, 
   return (
     <>
       <Outcomes results={runs.map(({ result }, i) => ({ name: names[i]!, result }))} always={always} />
-      <Stepper tellings={tellings} pairs={pairs} arrival={arrival}>
-        <div class={runs.length > 1 ? "lesson-runs two" : "lesson-runs"}>
-          {runs.map(({ result }, i) => (
-            <Told key={names[i]} result={result} name={names[i]!} stacks={stacks} />
-          ))}
-        </div>
-      </Stepper>
+      <div class={runs.length > 1 ? "lesson-runs two" : "lesson-runs"}>
+        {runs.map(({ result }, i) => (
+          <Told key={names[i]} result={result} name={names[i]!} symbol={stacks[i]} />
+        ))}
+      </div>
+      <Stepper tellings={tellings} pairs={pairs} arrival={arrival} as="part" />
     </>
   );
 }
@@ -41,11 +42,11 @@ export function LessonRuns({ walked: { runs, pairs }, names, lesson: { arrival, 
 function Told({
   result: { title, settings, episodes, faults, stacks },
   name,
-  stacks: symbol,
+  symbol,
 }: {
   readonly result: RunResult;
   readonly name: string;
-  readonly stacks: string | undefined;
+  readonly symbol: string | undefined;
 }) {
   return (
     <section aria-label={name}>
@@ -76,7 +77,9 @@ function Told({
             </ul>
           )}
         </div>
-        {symbol === undefined ? null : <Stacks symbol={symbol} stacks={stacks} />}
+        {symbol === undefined ? null : (
+          <Stacks symbol={symbol} stacks={stacks.filter(({ frames }) => frames[0] === symbol)} />
+        )}
       </div>
     </section>
   );

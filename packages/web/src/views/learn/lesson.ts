@@ -5,6 +5,12 @@ import type { Arrival } from "../path/telling.ts";
 export interface LessonChange {
   readonly label: string;
   readonly run: WalkChoice;
+  /** More is otherwise than one thing. */
+  readonly other?: true;
+  /** What it is held against in place of the stop's own run, and what that is in a few words. */
+  readonly from?: { readonly label: string; readonly run: WalkChoice };
+  /** In place of {@link Lesson.stacks}. */
+  readonly stacks?: string;
 }
 
 /** One stop of the tour. */

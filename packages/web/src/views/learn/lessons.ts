@@ -17,6 +17,7 @@ export const lessons: readonly Lesson[] = [
       { label: "read 8 sectors in place of 2", run: { scenario: "virtio-blk-msi", values: { sectors: 8 } } },
       {
         label: "give the guest a real device in QEMU's place",
+        other: true,
         run: { scenario: "passthrough-posted", values: { vectors: 1, interrupts: 1 } },
       },
     ],
@@ -41,7 +42,7 @@ export const lessons: readonly Lesson[] = [
     changes: [
       { label: "intremap=off", run: { scenario: "hostile-device", variant: "without-remapping" } },
       { label: "AMD-Vi in place of VT-d", run: { scenario: "hostile-device", variant: "on-amd" } },
-      { label: "let its DMA reach the table", run: { scenario: "dma-to-irt" } },
+      { label: "a device whose DMA reaches the table", other: true, run: { scenario: "dma-to-irt" } },
     ],
     links: [
       {
@@ -54,7 +55,7 @@ export const lessons: readonly Lesson[] = [
       text: "With remapping one of its messages is accepted. Whose entry did it use?",
       choices: ["that of the other device, nic", "none: it was in the old format", "its own"],
       right: 2,
-      why: "One of its own, none past its entries: remapping does not silence a device, it holds it to what its entries say. Without it, thousands reach CPUs with vectors and delivery modes of the device's choosing. And all of this rests on DMA remapping: who can write the table is held to nothing.",
+      why: "One of its own, none past its entries: remapping does not silence a device, it holds it to what its entries say. Without it, thousands reach CPUs with vectors and delivery modes of the device's choosing. On AMD-Vi 260 SMIs get past the entries too: nothing but the SMI filter keeps them, and it is off. And all of this rests on DMA remapping: who can write the table is held to nothing.",
     },
   },
   {
@@ -70,7 +71,8 @@ export const lessons: readonly Lesson[] = [
     changes: [
       { label: "map the table", run: { scenario: "msix-table-trapped", variant: "mapped" } },
       {
-        label: "map it, with intremap=off",
+        label: "intremap=off, with the table mapped",
+        from: { label: "the table mapped", run: { scenario: "msix-table-trapped", variant: "mapped" } },
         run: { scenario: "msix-table-trapped", variant: "mapped-without-remapping" },
       },
     ],
@@ -97,15 +99,15 @@ export const lessons: readonly Lesson[] = [
     run: { scenario: "affinity-change" },
     arrival: { request: "1" },
     changes: [
-      { label: "eight vectors in one message (multi-msi)", run: { scenario: "multi-msi" } },
-      { label: "a bridge lends its requester id", run: { scenario: "bridge-alias" } },
-      { label: "firmware resets a message on resume", run: { scenario: "hpet-after-resume" } },
+      { label: "eight vectors on one address (multi-MSI)", other: true, run: { scenario: "multi-msi" } },
+      { label: "a bridge lends its requester id", other: true, run: { scenario: "bridge-alias" } },
+      { label: "firmware resets a message on resume", other: true, run: { scenario: "hpet-after-resume" } },
     ],
     links: [
       {
         label: "An entry, bit by bit",
         view: "bits",
-        query: { layout: "irte-remapped", value: "400180000010000410001" },
+        query: { layout: "irte-remapped", value: "0000000000040100000000020020000d", eime: "1" },
       },
       {
         label: "What a forgotten invalidation leads to",
@@ -129,11 +131,16 @@ export const lessons: readonly Lesson[] = [
       "Runs: the vector is set in the page and a doorbell rung. Sleeps: it is set, and the guest log gets an entry.",
     ],
     run: { scenario: "amd-avic" },
-    arrival: { request: "1" },
+    arrival: { request: "11" },
     stacks: "amd_ir_set_vcpu_affinity",
     changes: [
-      { label: "Linux 5.4, remapped through VFIO", run: { scenario: "amd-remapped" } },
-      { label: "Intel's way of posting", run: { scenario: "passthrough-posted" } },
+      {
+        label: "Linux 5.4, remapped through VFIO",
+        other: true,
+        run: { scenario: "amd-remapped" },
+        stacks: "modify_irte_ga",
+      },
+      { label: "Intel's way of posting", other: true, run: { scenario: "passthrough-posted" } },
     ],
     links: [
       {
@@ -162,7 +169,7 @@ export const lessons: readonly Lesson[] = [
     stacks: "intel_ir_compose_msi_msg",
     changes: [
       { label: "66 vectors in place of 7", run: { scenario: "vfio-msix-enable", values: { vectors: 66 } } },
-      { label: "move an interrupt afterwards", run: { scenario: "affinity-change" } },
+      { label: "an interrupt that moves afterwards", other: true, run: { scenario: "affinity-change" } },
     ],
     links: [],
     question: {
@@ -208,7 +215,7 @@ export const lessons: readonly Lesson[] = [
         "it stays in the guest: a notification each, no host interrupt",
       ],
       right: 2,
-      why: "40 notifications, 0 host interrupts; all VM exits are of the driver setting up. With nopost the host takes all 40. Preempted, SN is set: not even a notification, and six interrupts merge into two bits.",
+      why: "40 notifications, 0 host interrupts; all VM exits are of the driver setting up. With nopost the host takes all 40; the 30 notifications there are KVM's own, to a vCPU on another CPU. Preempted, SN is set: not even a notification, and six interrupts merge into two bits.",
     },
   },
   {
@@ -245,8 +252,16 @@ export const lessons: readonly Lesson[] = [
     arrival: { request: "1" },
     changes: [
       { label: "without nosid", run: { scenario: "nosid-spoof", variant: "with-verification" } },
-      { label: "a firmware that opts out of x2APIC", run: { scenario: "x2apic-optout" } },
-      { label: "no_x2apic_optout", run: { scenario: "x2apic-optout", variant: "overridden" } },
+      {
+        label: "no_x2apic_optout",
+        from: { label: "a firmware that opts out of x2APIC", run: { scenario: "x2apic-optout" } },
+        run: { scenario: "x2apic-optout", variant: "overridden" },
+      },
+      {
+        label: "nosid, with a device for a guest",
+        from: { label: "off, with a device for a guest", run: { scenario: "vfio-isolation" } },
+        run: { scenario: "vfio-isolation", variant: "nosid" },
+      },
     ],
     links: [],
     question: {
@@ -257,7 +272,7 @@ export const lessons: readonly Lesson[] = [
         "the ban on messages in the old format",
       ],
       right: 1,
-      why: "Two messages get through another device's entry; with verification each is refused with 26h. All else is refused as before: 22h, 25h.",
+      why: "Two messages get through another device's entry; with verification each is refused with 26h. All else is refused as before: 22h, 25h. And VFIO does not mind: with off it gives no device away, with nosid it does, as if interrupts were isolated.",
     },
   },
   {
@@ -267,10 +282,13 @@ export const lessons: readonly Lesson[] = [
     text: [
       "Nine stops led here. One passed-through device, three settings: everything on, intremap=nopost, intremap=off. Look at the last columns, then at who takes the interrupts.",
     ],
-    run: { scenario: "passthrough-posted" },
+    run: { scenario: "passthrough-posted", values: { vectors: 2, interrupts: 1 } },
     arrival: { request: "1" },
     changes: [
-      { label: "intremap=nopost", run: { scenario: "passthrough-remapped" } },
+      {
+        label: "intremap=nopost",
+        run: { scenario: "passthrough-remapped", values: { vectors: 2, interrupts: 1 } },
+      },
       {
         label: "intremap=off, devices given away all the same",
         run: { scenario: "vfio-isolation", variant: "unsafe" },
@@ -280,7 +298,13 @@ export const lessons: readonly Lesson[] = [
       {
         label: "Both, step by step",
         view: "path",
-        query: { scenario: "passthrough-posted", compare: "passthrough-remapped", request: "1" },
+        query: {
+          scenario: "passthrough-posted",
+          compare: "passthrough-remapped",
+          vectors: "2",
+          interrupts: "1",
+          request: "1",
+        },
       },
     ],
     question: {
@@ -291,7 +315,7 @@ export const lessons: readonly Lesson[] = [
         "posting is KVM's, and works without an IOMMU",
       ],
       right: 1,
-      why: "Remapping puts a table between a message and the CPUs. An entry says either “this vector, to that CPU” or “this bit, in that descriptor”: the second is posting. Remapping does without posting: then the host takes each interrupt. Posting does not do without remapping: with intremap=off no entry is there that could post.",
+      why: "Remapping puts a table between a message and the CPUs. An entry says either “this vector, to that CPU” or “this bit, in that descriptor”: the second is posting. Remapping does without posting: then the host takes each interrupt, and the notification that is left is KVM's own. Posting does not do without remapping: with intremap=off no entry is there that could post.",
     },
   },
 ];

@@ -1,7 +1,8 @@
 import type { AuditFinding, Severity } from "@intremap/core";
 import type { HostSummary } from "../../engine/map/summary.ts";
 import { RuleNote } from "../../parts/rule-note.tsx";
-import { change, route } from "../../state/route.ts";
+import { useHeading } from "../../parts/use-heading.ts";
+import { change, hrefOf, route } from "../../state/route.ts";
 import { Origins } from "./origins.tsx";
 import { many } from "../../parts/words.ts";
 
@@ -12,13 +13,19 @@ const mostEvidence = 12;
 /** What the audit found, the gravest first; what it could not look at. */
 export function FindingsPanel({ audit }: { readonly audit: HostSummary["audit"] }) {
   const { findings, tally, omitted, checked, notChecked } = audit;
-  const open = Number(route.value.query["finding"] ?? 0);
+  const { query } = route.value;
+  const open = Number(query["finding"] ?? 0);
+  const part = useHeading();
   const left = findings.all - findings.first.length + omitted;
   return (
-    <section class="findings">
-      <h2>Findings</h2>
+    <section class="findings" ref={part}>
+      <h2 tabIndex={-1}>Findings</h2>
       <p class="tally">
-        {tally.length === 0 ? <span class="good">None. </span> : null}
+        {tally.length > 0 ? null : notChecked.length === 0 ? (
+          <span class="good">None.</span>
+        ) : (
+          <span>None in what could be checked.</span>
+        )}
         {tally.map(([severity, count]) => (
           <span key={severity} class={`severity ${severity}`}>
             <span aria-hidden="true">{marks[severity]}</span> {count} {severity}
@@ -26,7 +33,14 @@ export function FindingsPanel({ audit }: { readonly audit: HostSummary["audit"] 
         ))}
         <span class="faint">
           {many(checked, "rule")} checked
-          {notChecked.length === 0 ? "" : `, ${notChecked.length} not or in part`}
+          {notChecked.length === 0 ? null : (
+            <>
+              ,{" "}
+              <a href={hrefOf("machine", { ...query, show: "missing" })}>
+                {notChecked.length} not or in part
+              </a>
+            </>
+          )}
         </span>
       </p>
       <ul>

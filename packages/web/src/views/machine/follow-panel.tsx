@@ -6,13 +6,15 @@ import {
   documentText,
   hex,
 } from "@intremap/core";
+import { Fragment } from "preact";
 import { Notice } from "../../parts/notice.tsx";
 import { RuleNote } from "../../parts/rule-note.tsx";
 import { SaveFile } from "../../parts/save-file.tsx";
+import { useHeading } from "../../parts/use-heading.ts";
 import { useTask } from "../../engine/use-task.ts";
-import { handed } from "../../state/handed.ts";
+import { stepThrough, whichOf } from "../../state/followed.ts";
 import { hostEngine } from "../../state/host.ts";
-import { change, go, hrefOf, route } from "../../state/route.ts";
+import { change, hrefOf } from "../../state/route.ts";
 import { FollowSteps } from "./follow-steps.tsx";
 import { Origins } from "./origins.tsx";
 
@@ -20,16 +22,16 @@ interface FollowPanelProps {
   readonly subject: string;
   /** Which reading of the source: another one is followed anew. */
   readonly reading: number;
-  readonly source: string;
 }
 
 /** The way of one interrupt, as `follow` tells it. */
-export function FollowPanel({ subject, reading, source }: FollowPanelProps) {
-  const task = useTask(hostEngine, "hostFollow", subject, `${reading} ${subject}`);
+export function FollowPanel({ subject, reading }: FollowPanelProps) {
+  const task = useTask(hostEngine, "hostFollow", subject, subject, "finishes", reading);
+  const part = useHeading();
   return (
-    <section class="follow">
+    <section class="follow" ref={part}>
       <div class="head">
-        <h2>Path of {subject}</h2>
+        <h2 tabIndex={-1}>Path of {subject}</h2>
         <button
           type="button"
           onClick={() => change({ at: undefined, which: undefined, step: undefined }, "push")}
@@ -43,21 +45,28 @@ export function FollowPanel({ subject, reading, source }: FollowPanelProps) {
           {task.message}
         </Notice>
       ) : null}
-      {task.state === "done" ? <Found found={task.result} source={source} /> : null}
+      {task.state === "done" ? <Found found={task.result} /> : null}
     </section>
   );
 }
 
-function Found({ found, source }: { readonly found: Following | FollowedVcpu; readonly source: string }) {
+function Found({ found }: { readonly found: Following | FollowedVcpu }) {
   return (
     <>
-      {found.kind === "vcpu" ? <OfVcpu found={found} /> : <OfInterrupts found={found} source={source} />}
-      <SaveFile
-        label="Path as JSON"
-        name="follow.json"
-        type="application/json"
-        content={() => documentText("follow", { path: pathOf(found), ...found })}
-      />
+      {found.kind === "vcpu" ? <OfVcpu found={found} /> : <OfInterrupts found={found} />}
+      <p class="buttons">
+        {found.kind === "vcpu" || found.interrupts.length === 0 ? null : (
+          <button type="button" onClick={() => stepThrough(found.subject)}>
+            Step through it in Path
+          </button>
+        )}
+        <SaveFile
+          label="Path as JSON"
+          name="follow.json"
+          type="application/json"
+          content={() => documentText("follow", { path: pathOf(found), ...found })}
+        />
+      </p>
     </>
   );
 }
@@ -69,10 +78,9 @@ function pathOf(found: Following | FollowedVcpu): readonly object[] {
   return only === undefined || others.length > 0 ? [] : only.path;
 }
 
-function OfInterrupts({ found, source }: { readonly found: Following; readonly source: string }) {
-  const { interrupts, subject } = found;
+function OfInterrupts({ found: { interrupts } }: { readonly found: Following }) {
   if (interrupts.length === 0) return <p>No interrupt of it is known.</p>;
-  const which = Math.min(interrupts.length, Math.max(1, Number(route.value.query["which"] ?? 1) || 1));
+  const which = whichOf(interrupts);
   const one = interrupts[which - 1]!;
   return (
     <>
@@ -92,15 +100,6 @@ function OfInterrupts({ found, source }: { readonly found: Following; readonly s
         </label>
       ) : null}
       <Interrupt key={which} one={one} />
-      <button
-        type="button"
-        onClick={() => {
-          handed.value = { kind: "follow", subject, source, interrupt: one };
-          go("path", { follow: subject });
-        }}
-      >
-        Step through it in Path
-      </button>
     </>
   );
 }
@@ -156,12 +155,12 @@ function Interrupt({ one }: { readonly one: FollowedInterrupt }) {
             </>
           )}
           {decision.ways.map(({ when, outcome: way, rule: by }, at) => (
-            <>
-              <dt key={`t${at}`}>It can be</dt>
-              <dd key={`d${at}`}>
+            <Fragment key={at}>
+              <dt>It can be</dt>
+              <dd>
                 {way} with {when} <code>{by}</code>
               </dd>
-            </>
+            </Fragment>
           ))}
         </dl>
       )}

@@ -69,7 +69,7 @@ export function FollowSteps({ path }: { readonly path: readonly FollowStep[] }) 
       aria-label="Steps; arrow keys go along them"
       onKeyDown={(event) => {
         const next = moves[event.key];
-        if (next === undefined) return;
+        if (next === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
         event.preventDefault();
         moveTo(next);
       }}

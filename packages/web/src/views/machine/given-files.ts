@@ -1,39 +1,40 @@
 import { isWanted } from "@intremap/core";
-import type { HostInput } from "../../engine/host-input.ts";
+import type { HostInput, PathFile } from "../../engine/host-input.ts";
 
 /** What a folder may hold of what a reader looks at; a whole /sys has less. */
 const mostFiles = 200_000;
-
-interface PathFile {
-  readonly path: string;
-  readonly file: File;
-}
+/** Files that are given by themselves; more are a folder's. */
+const mostLoose = 64;
+/** Files whose names are told. */
+const mostNamed = 3;
 
 /** @throws Error in one line. */
-function inputOf(name: string, files: readonly PathFile[]): HostInput {
-  if (files.length === 0) throw new Error(`${name}: there is no file of a host in it`);
-  return { name, files };
+function folderInput(name: string, folder: readonly PathFile[]): HostInput {
+  if (folder.length === 0) throw new Error(`${name}: there is no file of a host in it`);
+  return { name, folder };
 }
 
-/** What was chosen: one file, several, or the files of a folder. */
+/**
+ * What was chosen: one file, several, or the files of a folder.
+ * @throws Error in one line.
+ */
 export function chosenInput(list: FileList): HostInput {
   const files = [...list];
   const [first] = files;
   const folder = first?.webkitRelativePath.split("/")[0] ?? "";
-  if (folder === "") return plainInput(files);
+  if (folder === "") return looseInput(files);
   const inside = files
     .map((file) => ({ path: file.webkitRelativePath.slice(folder.length + 1), file }))
     .filter(({ path }) => isWanted(path));
   if (inside.length > mostFiles) throw tooMany(folder);
-  return inputOf(folder, inside);
+  return folderInput(folder, inside);
 }
 
-function plainInput(files: readonly File[]): HostInput {
-  const name = files.length === 1 ? files[0]!.name : `${files.length} files`;
-  return inputOf(
-    name,
-    files.map((file) => ({ path: file.name, file })),
-  );
+function looseInput(files: readonly File[]): HostInput {
+  if (files.length === 0) throw new Error("there is no file in it");
+  if (files.length > mostLoose) throw new Error(`${files.length} files: give the folder that they lie in`);
+  const names = files.map((file) => file.name);
+  return { name: names.length > mostNamed ? `${names.length} files` : names.join(", "), files };
 }
 
 function tooMany(name: string): Error {
@@ -42,17 +43,18 @@ function tooMany(name: string): Error {
 
 /**
  * What was dropped: files, or a folder.
- * @throws Error in one line when nothing in it is a file, or the browser does not read it.
+ * @throws Error in one line when nothing in it is a file, there is more beside a folder, or the browser does not read it.
  */
 export async function droppedInput(transfer: DataTransfer): Promise<HostInput> {
   // Both are gone once the event is over.
   const files = [...transfer.files];
   const entries = [...transfer.items].map((item) => (item.kind === "file" ? item.webkitGetAsEntry() : null));
   const folder = entries.find((entry) => entry?.isDirectory === true) as FileSystemDirectoryEntry | undefined;
-  if (folder === undefined) return plainInput(files);
+  if (folder === undefined) return looseInput(files);
+  if (entries.length > 1) throw new Error(`${folder.name} and more: give one folder at a time`);
   const found: PathFile[] = [];
   await readFolder(folder, folder.fullPath.length + 1, found, folder.name);
-  return inputOf(folder.name, found);
+  return folderInput(folder.name, found);
 }
 
 async function readFolder(

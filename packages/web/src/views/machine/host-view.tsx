@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import type { HostSummary } from "../../engine/map/summary.ts";
 import { SaveDocument } from "./save-document.tsx";
 import { given } from "../../state/given.ts";
@@ -10,6 +10,7 @@ import { FollowPanel } from "./follow-panel.tsx";
 import { MapView } from "./map-view.tsx";
 import { MissingView } from "./missing-view.tsx";
 import { TopologyView } from "./topology-view.tsx";
+import { useHeading } from "../../parts/use-heading.ts";
 import { many } from "../../parts/words.ts";
 
 const tabs = [
@@ -22,16 +23,17 @@ const tabs = [
 const vendorNames = { intel: "Intel VT-d", amd: "AMD-Vi" } as const;
 
 /** A host that is open: its map and topology, and beside them what the audit found or the path of one interrupt. */
-export function HostView({ reading }: { readonly reading: Extract<HostReading, { state: "open" }> }) {
-  const { name, host, stale } = reading;
-  const { summary, reading: count } = host;
+export function HostView({ opened }: { readonly opened: Extract<HostReading, { state: "open" }> }) {
+  const { name, host, stale } = opened;
+  const { summary, reading } = host;
+  const part = useHeading<HTMLDivElement>();
   const { query } = route.value;
   const tab = tabs.find(({ id }) => id === query["show"])?.id ?? "interrupts";
   const subject = query["at"];
   return (
-    <div class="machine">
+    <div class="machine" ref={part}>
       <header class="host">
-        <h1>{name}</h1>
+        <h1 tabIndex={-1}>{name}</h1>
         <p class="faint">
           {[
             summary.vendor === null ? null : vendorNames[summary.vendor],
@@ -54,7 +56,7 @@ export function HostView({ reading }: { readonly reading: Extract<HostReading, {
           This is what it was before: {stale}
         </p>
       )}
-      <Figures totals={summary.totals} />
+      <Figures {...summary} />
       <div class="beside">
         <div class="main">
           <nav class="tabs" aria-label="Of this host">
@@ -70,10 +72,8 @@ export function HostView({ reading }: { readonly reading: Extract<HostReading, {
               </button>
             ))}
           </nav>
-          {tab === "interrupts" ? <MapView reading={count} selected={subject} /> : null}
-          {tab === "topology" ? (
-            <TopologyView key={host.reading} reading={host.reading} selected={subject} />
-          ) : null}
+          {tab === "interrupts" ? <MapView reading={reading} selected={subject} /> : null}
+          {tab === "topology" ? <TopologyView reading={reading} selected={subject} /> : null}
           {tab === "budgets" ? <BudgetsView budgets={summary.budgets} /> : null}
           {tab === "missing" ? (
             <MissingView missing={summary.missing} notChecked={summary.audit.notChecked} />
@@ -83,7 +83,7 @@ export function HostView({ reading }: { readonly reading: Extract<HostReading, {
           {subject === undefined ? (
             <FindingsPanel audit={summary.audit} />
           ) : (
-            <FollowPanel key={subject} subject={subject} reading={host.reading} source={name} />
+            <FollowPanel key={subject} subject={subject} reading={reading} />
           )}
         </aside>
       </div>
@@ -91,28 +91,32 @@ export function HostView({ reading }: { readonly reading: Extract<HostReading, {
   );
 }
 
-/** The totals of the map, in one line. */
-function Figures({ totals }: { readonly totals: HostSummary["totals"] }) {
+/** The totals of the map, in one line: of what is none only the entries and the irqs are told. */
+function Figures({ totals, budgets, irqsListed }: HostSummary) {
   const { entries, remapped, posted, reserved, withoutIrq, irqs, unremapped, entryUnknown, count } = totals;
   const figures: readonly (readonly [number | null, string])[] = [
-    [entries, entries === 1 ? "present entry" : "present entries"],
+    entries === 0 && budgets.tables.all === 0
+      ? [null, "present entries: no table was read"]
+      : [entries, entries === 1 ? "present entry" : "present entries"],
     [remapped, "remapped"],
     [posted, "posted"],
     [reserved, "not requested"],
     [withoutIrq, "without an irq"],
-    [irqs, irqs === 1 ? "irq in use" : "irqs in use"],
+    irqsListed
+      ? [irqs, irqs === 1 ? "irq in use" : "irqs in use"]
+      : [null, "irqs in use: no source lists them"],
     [unremapped, "not remapped"],
     [entryUnknown, "through an entry not known"],
-    [count, "interrupts so far"],
+    [count ?? 0, "interrupts so far"],
   ];
   return (
     <dl class="figures">
       {figures
-        .filter(([value], at) => value !== null && (value > 0 || at === 0 || at === 5))
+        .filter(([value], at) => value !== 0 || at === 0 || at === 5)
         .map(([value, what]) => (
           <div key={what}>
             <dt>{what}</dt>
-            <dd>{value!.toLocaleString("en")}</dd>
+            <dd>{value === null ? "–" : value.toLocaleString("en")}</dd>
           </div>
         ))}
     </dl>
@@ -130,7 +134,8 @@ function Refresh() {
     await openGivenHost();
     setBusy(false);
   };
-  useEffect(() => {
+  // Ended with the view, and not after it: no reading begins once the host is closed.
+  useLayoutEffect(() => {
     if (every === 0) return undefined;
     let timer = setTimeout(again, every * 1000);
     let ended = false;

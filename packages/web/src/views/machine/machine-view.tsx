@@ -1,57 +1,46 @@
-import { useEffect } from "preact/hooks";
 import { Notice } from "../../parts/notice.tsx";
 import { Waiting } from "../../parts/waiting.tsx";
 import { given } from "../../state/given.ts";
-import {
-  type SourceQuery,
-  closeHost,
-  hostReading,
-  openGivenHost,
-  openHostInput,
-  sameSource,
-} from "../../state/host.ts";
+import { type SourceQuery, closeHost, hostReading, queryText, sourceIn } from "../../state/host.ts";
 import { hrefOf, route } from "../../state/route.ts";
+import { useHost } from "../../state/use-host.ts";
 import { HostView } from "./host-view.tsx";
 import { OpenForm } from "./open-form.tsx";
+import { useHeading } from "../../parts/use-heading.ts";
 import { bytes } from "../../parts/words.ts";
-
-function sourceIn({ source, name, size, text }: Readonly<Record<string, string>>): SourceQuery | null {
-  return source === undefined ? null : { source, name, size, text };
-}
-
-/** Opens what an address names, where it can be had without the reader's doing. */
-function openFrom({ source, text }: SourceQuery): void {
-  if (source === "text" && text !== undefined) void openHostInput({ name: "pasted text", text });
-  else if (given.host !== null && source === given.host.from) void openGivenHost();
-}
 
 /** A whole host: its map, its topology, and what is wrong with it. */
 export function MachineView() {
   const wanted = sourceIn(route.value.query);
-  const reading = hostReading.value;
-  const there = reading.state !== "none" && wanted !== null && sameSource(reading.query, wanted);
-  const key = wanted === null ? "" : JSON.stringify(wanted);
-  useEffect(() => {
-    if (wanted !== null && !there) openFrom(wanted);
-  }, [key]);
-  if (!there) {
+  const reading = useHost(wanted);
+  if (reading.state === "none") {
     return <OpenForm>{wanted === null ? <GoOn /> : <Absent query={wanted} />}</OpenForm>;
   }
-  if (reading.state === "open") return <HostView reading={reading} />;
+  if (reading.state === "open") return <HostView key={JSON.stringify(wanted)} opened={reading} />;
   if (reading.state === "failed") {
     return (
       <OpenForm>
         <Notice kind="error" title={`${reading.name} cannot be read`}>
-          {reading.message}
+          {withoutName(reading.message, reading.name)}
         </Notice>
       </OpenForm>
     );
   }
+  return <Opening name={reading.name} progress={reading.progress} />;
+}
+
+/** What was wrong, below a title that names the source. */
+function withoutName(message: string, name: string): string {
+  return message.startsWith(`${name}: `) ? message.slice(name.length + 2) : message;
+}
+
+function Opening({ name, progress }: { readonly name: string; readonly progress: string }) {
+  const part = useHeading<HTMLDivElement>();
   return (
-    <>
-      <h1>Machine</h1>
-      <Waiting title={`Reading ${reading.name}`} progress={reading.progress} stop={closeHost} />
-    </>
+    <div ref={part}>
+      <h1 tabIndex={-1}>Machine</h1>
+      <Waiting title={`Reading ${name}`} progress={progress} stop={closeHost} />
+    </div>
   );
 }
 
@@ -59,13 +48,10 @@ export function MachineView() {
 function GoOn() {
   const reading = hostReading.value;
   if (reading.state !== "open") return null;
-  const query = Object.entries(reading.query).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
-  );
   return (
     <div class="notice info">
       <p>
-        <a href={hrefOf("machine", Object.fromEntries(query))}>{reading.name}</a> is open: go on with it, or
+        <a href={hrefOf("machine", queryText(reading.query))}>{reading.name}</a> is open: go on with it, or
         open something else.
       </p>
     </div>
@@ -74,21 +60,43 @@ function GoOn() {
 
 /** What an address names and the page does not have. */
 function Absent({ query }: { readonly query: SourceQuery }) {
-  const { source, name, size } = query;
-  if (source === "text" || source === given.host?.from) return null;
-  if (source === "live" || source === "report") {
+  const { source = "", name, size, text } = query;
+  if (text !== undefined || source === given.host?.from) return null;
+  if (source === "live") {
     return (
       <Notice kind="info" title="This address wants a page that was served">
-        {source === "live"
-          ? "It shows the machine on which intremap serve runs: start it there, and open the address that it prints."
-          : "It shows the host in a report: open the report's file."}
+        It shows the machine on which intremap serve runs: start it there, and open the address that it
+        prints.
       </Notice>
     );
   }
-  const what = source === "folder" ? "the folder" : source === "file" ? "the file" : "the text";
+  if (source === "report") {
+    return (
+      <Notice kind="info" title="This address is of a report">
+        It shows the host in a report: open the report’s file.
+      </Notice>
+    );
+  }
+  const what = givenAs.get(source);
+  if (what === undefined) {
+    return (
+      <Notice kind="info" title="This address names no host that a page can open">
+        Give a file, a folder or a text.
+      </Notice>
+    );
+  }
   return (
-    <Notice kind="info" title={`This address shows ${name ?? "a pasted text"}`}>
-      {`Give ${what} once more${size === undefined ? "" : ` (${bytes(Number(size))})`}: a link names it, and does not hold it. Everything else opens as it was.`}
+    <Notice kind="info" title={`This address shows ${name ?? `a ${what}`}`}>
+      {`Give the ${what} once more${size === undefined ? "" : ` (${bytes(Number(size))})`}: a link names it, and does not hold it. Everything else opens as it was.`}
     </Notice>
   );
 }
+
+/** What a reader gave, as an address calls it. */
+const givenAs: ReadonlyMap<string, string> = new Map([
+  ["file", "file"],
+  ["files", "files"],
+  ["folder", "folder"],
+  ["pasted", "pasted text"],
+  ["text", "pasted text"],
+]);

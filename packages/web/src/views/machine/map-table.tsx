@@ -10,12 +10,14 @@ interface MapTableProps {
   readonly choice: MapChoice;
   readonly reading: number;
   readonly rows: ChosenRows;
+  /** The subject whose row was looked for. */
+  readonly find: string | null;
   /** The subject that is followed. */
   readonly selected: string | undefined;
 }
 
 /** A table of any length: only the rows that can be seen are there. Arrow keys go from row to row, Enter follows. */
-export function MapTable({ choice, reading, rows, selected }: MapTableProps) {
+export function MapTable({ choice, reading, rows, find, selected }: MapTableProps) {
   const { columns, sort } = choice;
   const { count, widths } = rows;
   const scroller = useRef<HTMLDivElement>(null);
@@ -29,7 +31,7 @@ export function MapTable({ choice, reading, rows, selected }: MapTableProps) {
     if (rows.found === null) return;
     setActive(rows.found);
     virtual.scrollToIndex(rows.found, { align: "auto" });
-  }, [rows]);
+  }, [choice, find]);
   useLayoutEffect(() => {
     if (!focus.current) return;
     const button = scroller.current?.querySelector<HTMLButtonElement>(`[data-row="${at}"] button`);
@@ -60,7 +62,8 @@ export function MapTable({ choice, reading, rows, selected }: MapTableProps) {
       ref={scroller}
       onKeyDown={(event) => {
         const next = moves[event.key];
-        if (next === undefined || (event.target as Element).closest("tbody") === null) return;
+        if (next === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
+        if ((event.target as Element).closest("tbody") === null) return;
         event.preventDefault();
         moveTo(next);
       }}

@@ -28,6 +28,7 @@ interface MapViewProps {
 interface Shown {
   readonly choice: MapChoice;
   readonly reading: number;
+  readonly find: string | null;
   readonly rows: ChosenRows;
 }
 
@@ -42,7 +43,7 @@ export function MapView({ reading, selected }: MapViewProps) {
     () => ({ columns, sort, filter, all }),
     [columns.join(), sort, filter, all],
   );
-  const { shown, failed } = useChosen(choice, reading, selected);
+  const { shown, failed } = useChosen(choice, reading, selected ?? null);
   return (
     <section class="map" aria-label="Interrupts">
       <div class="tools">
@@ -78,9 +79,7 @@ export function MapView({ reading, selected }: MapViewProps) {
         </Notice>
       )}
       {shown === null ? null : shown.rows.count === 0 ? (
-        <p class="nothing">
-          {shown.rows.all === 0 ? "No interrupt is known." : "Nothing is left by this filter."}
-        </p>
+        <p class="nothing">{nothing(shown)}</p>
       ) : (
         <MapTable {...shown} selected={selected} />
       )}
@@ -88,11 +87,19 @@ export function MapView({ reading, selected }: MapViewProps) {
   );
 }
 
+/** Why there is no row. */
+function nothing({ choice: { filter }, rows }: Shown): string {
+  if (rows.all === 0) return "No interrupt is known.";
+  if (rows.of === 0) return "Nobody uses any of the interrupts: tick “unused ones too”.";
+  const blank = /\w:[^\s"]+\s/.test(filter);
+  return `Nothing is left by this filter.${blank ? ' A value with a blank wants quotes: to:"cpu 3".' : ""}`;
+}
+
 /** What the engine makes of a choice; until it has, what was shown before. */
 function useChosen(
   choice: MapChoice,
   reading: number,
-  selected: string | undefined,
+  find: string | null,
 ): { readonly shown: Shown | null; readonly failed: string | null } {
   const [shown, setShown] = useState<Shown | null>(null);
   const [failed, setFailed] = useState<string | null>(null);
@@ -101,10 +108,10 @@ function useChosen(
     const turn = ++latest.current;
     const choose = async (): Promise<void> => {
       try {
-        const rows = await hostEngine.ask("chooseMapRows", { choice, find: selected ?? null });
+        const rows = await hostEngine.ask("chooseMapRows", { choice, find });
         if (turn !== latest.current) return;
         setFailed(null);
-        setShown({ choice, reading, rows });
+        setShown({ choice, reading, find, rows });
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
         if (turn === latest.current && message !== "stopped") setFailed(message);
@@ -114,7 +121,7 @@ function useChosen(
     return () => {
       latest.current++;
     };
-  }, [choice, reading]);
+  }, [choice, reading, find]);
   return { shown, failed };
 }
 

@@ -1,18 +1,18 @@
+import { textLimit } from "@intremap/core";
 import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
 import type { HostInput } from "../../engine/host-input.ts";
 import { CopyButton } from "../../parts/copy-button.tsx";
 import { Notice } from "../../parts/notice.tsx";
 import { given } from "../../state/given.ts";
-import { openAndShow } from "../../state/host.ts";
-import { go, route } from "../../state/route.ts";
+import { openAndShow, openGivenAndShow } from "../../state/host.ts";
+import { route } from "../../state/route.ts";
 import { chosenInput, droppedInput } from "./given-files.ts";
+import { useHeading } from "../../parts/use-heading.ts";
 import { bytes } from "../../parts/words.ts";
 
 /** Longer text is opened at once, and not put into the box. */
 const shownText = 200_000;
-/** What the engine takes as text, in characters. */
-const mostText = 64 * 2 ** 20;
 
 const commands = `sudo sh -c 'cat /sys/kernel/debug/iommu/*/ir_translation_struct; cat /proc/interrupts; lspci -vvv; dmesg' > host.txt`;
 
@@ -23,6 +23,7 @@ export function OpenForm({ children }: { readonly children?: ComponentChildren }
   );
   const [wrong, setWrong] = useState("");
   const [over, setOver] = useState(false);
+  const part = useHeading<HTMLDivElement>();
   const file = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
   const take = async (input: Promise<HostInput> | (() => HostInput)): Promise<void> => {
@@ -34,9 +35,9 @@ export function OpenForm({ children }: { readonly children?: ComponentChildren }
     }
   };
   const takeText = (given_: string): void => {
-    if (given_.length > mostText) {
+    if (given_.length > textLimit) {
       setWrong(
-        `A text of ${bytes(given_.length)} is more than a page takes at once (${bytes(mostText)}): give it as a file.`,
+        `A text of ${bytes(given_.length)} is more than a page takes at once (${bytes(textLimit)}): give it as a file.`,
       );
     } else if (given_.trim() !== "") openAndShow({ name: "pasted text", text: given_ });
   };
@@ -45,8 +46,8 @@ export function OpenForm({ children }: { readonly children?: ComponentChildren }
     if (files !== null && files.length > 0) void take(() => chosenInput(files));
   };
   return (
-    <div class="machine-open">
-      <h1>Machine</h1>
+    <div class="machine-open" ref={part}>
+      <h1 tabIndex={-1}>Machine</h1>
       {children}
       {wrong === "" ? null : (
         <Notice kind="large" title="This cannot be opened">
@@ -67,23 +68,24 @@ export function OpenForm({ children }: { readonly children?: ComponentChildren }
         }}
       >
         <p>
-          <strong>Drop a file or a folder here</strong>: what <code>intremap collect</code> or a sosreport
-          wrote, a dump of a kernel (vmcore, kdump, QEMU’s), debugfs text, a QEMU trace; compressed or not.
+          <strong>Drop a file, a folder or several texts here</strong>: what <code>intremap collect</code> or
+          a sosreport wrote, a dump of a kernel (vmcore, kdump, QEMU’s), debugfs text, a QEMU trace;
+          compressed or not.
         </p>
         <p class="buttons">
           <button type="button" class="primary" onClick={() => file.current?.click()}>
-            Choose a file…
+            Choose files…
           </button>
           <button type="button" onClick={() => folder.current?.click()}>
             Choose a folder…
           </button>
           {given.host === null ? null : (
-            <button type="button" onClick={() => go("machine", { source: given.host!.from })}>
-              {given.host.from === "live" ? "This machine" : given.host.name}
+            <button type="button" onClick={openGivenAndShow}>
+              {given.host.name === "live" ? "This machine" : given.host.name}
             </button>
           )}
         </p>
-        <input ref={file} type="file" hidden aria-label="A file" onChange={choose} />
+        <input ref={file} type="file" multiple hidden aria-label="A file" onChange={choose} />
         <input
           ref={folder}
           type="file"

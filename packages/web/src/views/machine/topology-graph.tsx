@@ -9,6 +9,8 @@ interface TopologyGraphProps {
   readonly zoom: number;
   readonly zoomBy: (by: 1 | -1) => void;
   readonly frame: { readonly current: HTMLDivElement | null };
+  /** Whether the focus goes to the node that can have it, once that is drawn. */
+  readonly focus: { current: boolean };
   /** The subject that is followed. */
   readonly selected: string | undefined;
   /** Draws what a node holds. */
@@ -20,11 +22,10 @@ const headings = { device: "devices", unit: "IOMMUs", entry: "entries", target: 
 const headRoom = 26;
 
 /** The picture: nodes that can be gone through with the arrow keys, and dragged along with the mouse. */
-export function TopologyGraph({ graph, zoom, zoomBy, frame, selected, open }: TopologyGraphProps) {
+export function TopologyGraph({ graph, zoom, zoomBy, frame, focus, selected, open }: TopologyGraphProps) {
   const { nodes, edges, width, height } = graph;
   const root = useRef<SVGSVGElement>(null);
   const [over, setOver] = useState<string | null>(null);
-  const focus = useRef(false);
   const asked = route.value.query["node"];
   const followed = nodes.find(({ subject }) => subject !== null && subject === selected);
   const current = nodes.find(({ id }) => id === asked) ?? followed ?? nodes[0]!;
@@ -35,7 +36,7 @@ export function TopologyGraph({ graph, zoom, zoomBy, frame, selected, open }: To
     const start = asked === undefined ? (followed ?? nodes.find(({ kind }) => kind === "unit")) : current;
     if (frame.current === null || start === undefined) return;
     frame.current.scrollTop = (start.y + start.height / 2 + headRoom) * zoom - frame.current.clientHeight / 2;
-  }, [graph]);
+  }, []);
   useLayoutEffect(() => {
     if (!focus.current) return;
     focus.current = false;
@@ -48,10 +49,16 @@ export function TopologyGraph({ graph, zoom, zoomBy, frame, selected, open }: To
     else if (node.filter !== "") change({ show: undefined, filter: node.filter, all: undefined }, "push");
   };
   const onKey = (event: KeyboardEvent): void => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    // A click gives the focus to any node.
+    const { id } = (event.target as Element).closest<SVGGElement>(".node")?.dataset ?? {};
+    const at = places.get(id ?? "") ?? current;
     if (event.key === "+" || event.key === "-") zoomBy(event.key === "+" ? 1 : -1);
-    else if (event.key === "Enter" || event.key === " ") act(current);
-    else {
-      const next = neighbour(graph, current, event.key);
+    else if (event.key === "Enter" || event.key === " ") {
+      focus.current = at.holds > 1;
+      act(at);
+    } else {
+      const next = neighbour(graph, at, event.key);
       if (next === null) return;
       focus.current = true;
       change({ node: next.id }, "replace");
@@ -131,9 +138,10 @@ function Node({ node, current, followed, dim, act, enter }: NodeProps) {
   const said = `${seen.join(" ")}${whole.join("")}, ${many(count, "interrupt")}`;
   return (
     <g
+      data-id={id}
       class={`node ${kind} ${modeClass(mode)}${dim ? " dim" : ""}${followed ? " followed" : ""}`}
       transform={`translate(${x} ${y})`}
-      role="button"
+      role={does === "" ? "img" : "button"}
       tabindex={current ? 0 : -1}
       aria-label={does === "" ? said : `${said}: ${does}`}
       onClick={act}

@@ -19,8 +19,9 @@ const between = "|";
 export function TopologyView({ reading, selected }: TopologyViewProps) {
   const { query } = route.value;
   const opened = (query["open"] ?? "").split(between).filter((id) => id !== "");
-  const task = useTask(hostEngine, "hostGraph", opened, `${reading} ${query["open"] ?? ""}`);
+  const task = useTask(hostEngine, "hostGraph", opened, query["open"] ?? "", "finishes", reading);
   const frame = useRef<HTMLDivElement>(null);
+  const focus = useRef(false);
   const [width, setWidth] = useState(860);
   useLayoutEffect(() => {
     const measure = (): void => setWidth(frame.current?.clientWidth ?? 860);
@@ -80,6 +81,7 @@ export function TopologyView({ reading, selected }: TopologyViewProps) {
           zoom={zoom}
           zoomBy={zoomBy}
           frame={frame}
+          focus={focus}
           selected={selected}
           open={(id) => change({ open: [...opened, id].join(between), node: undefined }, "push")}
         />
@@ -88,12 +90,19 @@ export function TopologyView({ reading, selected }: TopologyViewProps) {
   );
 }
 
+const legend = [
+  ["remapped", "remapped"],
+  ["posted", "posted"],
+  ["unremapped", "unremapped"],
+  ["mixed", "mixed, or not known"],
+] as const;
+
 function Legend() {
   return (
     <span class="legend faint">
-      {(["remapped", "posted", "unremapped"] as const).map((mode) => (
+      {legend.map(([mode, what]) => (
         <span key={mode}>
-          <span class={`swatch ${mode}`} aria-hidden="true" /> {mode}
+          <span class={`swatch ${mode}`} aria-hidden="true" /> {what}
         </span>
       ))}
     </span>

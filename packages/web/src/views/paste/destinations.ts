@@ -13,24 +13,40 @@ export interface Destination {
   readonly open: () => void;
 }
 
-export function bitsHref({ kind, value }: Pick<PastedValue, "kind" | "value">): string {
-  return hrefOf("bits", { kind, value });
+type Place = Pick<PastedValue, "kind" | "value" | "index">;
+
+function bitsQuery({ kind, value, index }: Place): Record<string, string> {
+  return { kind, value, ...(index !== null && { index: String(index) }) };
+}
+
+export function bitsHref(place: Place): string {
+  return hrefOf("bits", bitsQuery(place));
 }
 
 function openMachine(given: Pasted): void {
   openAndShow(
     given.kind === "text"
       ? { name: "pasted text", text: given.text }
-      : { name: given.file.name, files: [{ path: given.file.name, file: given.file }] },
+      : { name: given.file.name, files: [given.file] },
   );
 }
 
-function inBits(value: PastedValue): Destination {
+/** @param alike another one is of the same kind. */
+function inBits(value: PastedValue, alike: boolean): Destination {
   return {
     view: "bits",
-    label: `Open the ${value.kind} in Bits`,
-    open: () => go("bits", { kind: value.kind, value: value.value }),
+    label: `Open the ${value.kind}${alike ? ` of line ${value.line}` : ""} in Bits`,
+    open: () => go("bits", bitsQuery(value)),
   };
+}
+
+function eachInBits(values: readonly PastedValue[]): Destination[] {
+  return values.map((value) =>
+    inBits(
+      value,
+      values.some((other) => other !== value && other.kind === value.kind),
+    ),
+  );
 }
 
 /** An entry and a message that stand together are one request. */
@@ -66,12 +82,12 @@ export function destinationsOf(given: Pasted, { kind, text }: Recognised): Desti
           ? openTrace("pasted trace", given.text)
           : openTrace(given.file.name, given.file),
     };
-    const few = text.values.length === 1 ? text.values.map(inBits) : [];
+    const few = text.values.length === 1 ? eachInBits(text.values) : [];
     return [...few, ...inPath(text.values), timeline, machine("Open its tables in Machine")];
   }
   const { host, values } = text;
   const list: Destination[] = [...inPath(values)];
-  if (values.length > 0 && values.length <= 2) list.push(...values.map(inBits));
+  if (values.length > 0 && values.length <= 2) list.push(...eachInBits(values));
   // A single row is an entry; several are a machine.
   if (host !== null) {
     const open = machine("Open in Machine");

@@ -8,12 +8,9 @@ const shownGroups = 100;
 const shownRemarks = 200;
 
 /** What `explain` finds in the text. */
-export function FindingsList({
-  explanation: { findings, remarks, omitted },
-}: {
-  readonly explanation: Explanation;
-}) {
-  const groups = groupFindings(findings);
+export function FindingsList({ explanation }: { readonly explanation: Explanation }) {
+  const { remarks, omitted } = explanation;
+  const groups = groupFindings(explanation);
   const left = groups.length - shownGroups + Math.max(0, remarks.length - shownRemarks) + omitted;
   return (
     <section class="explained" aria-label="What it says">

@@ -56,7 +56,7 @@ export function FirmwareTable({ pasted: { signature, table, wrong } }: { readonl
   const { title, section, fields, violations } = table;
   const head = Object.entries(fields).filter(([, value]) => !Array.isArray(value));
   const lists = Object.values(fields).filter(isList);
-  const json = JSON.stringify({ schema: "intremap/decode/1", ...table }, null, 2);
+  const json = (): string => JSON.stringify({ schema: "intremap/decode/1", ...table }, null, 2);
   return (
     <section class="firmware">
       <h2>

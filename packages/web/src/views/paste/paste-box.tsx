@@ -16,12 +16,20 @@ function rowsFor(given: Pasted | null): number {
   return Math.max(3, lines + 1);
 }
 
+/** What stands in place of the box where something is given that it does not show; null for a text in the box. */
+export function heldAs(given: Pasted | null): string | null {
+  if (given === null || (given.kind === "text" && given.text.length <= shownText)) return null;
+  return given.kind === "file"
+    ? `${given.file.name}, ${many(given.file.size, "byte")}`
+    : `${many(given.text.length, "character")} of text`;
+}
+
 interface PasteBoxProps {
   readonly given: Pasted | null;
   /** @param typed it goes on where one is. */
   readonly onGiven: (given: Pasted | null, typed: boolean) => void;
-  /** Opens what was recognised where it is best looked at. */
-  readonly onOpen: () => void;
+  /** Opens what this text is where it is best looked at. */
+  readonly onOpen: (text: string) => void;
 }
 
 /** Where anything is given to the page: typed, pasted, dropped or chosen. */
@@ -52,12 +60,11 @@ export function PasteBox({ given, onGiven, onOpen }: PasteBoxProps) {
     setWrong("");
     if (file !== undefined) onGiven({ kind: "file", file }, false);
   };
-  const held =
-    given === null || (given.kind === "text" && given.text.length <= shownText)
-      ? null
-      : given.kind === "file"
-        ? `${given.file.name}, ${many(given.file.size, "byte")}`
-        : `${many(given.text.length, "character")} of text`;
+  const held = heldAs(given);
+  const open = (text: string): void => {
+    if (draft !== null) takeText(text, true);
+    onOpen(text);
+  };
   return (
     <div
       class={`paste-box${over ? " over" : ""}`}
@@ -94,7 +101,7 @@ export function PasteBox({ given, onGiven, onOpen }: PasteBoxProps) {
             takeText(text, false);
           }}
           onKeyDown={(event) => {
-            if (event.key === "Enter" && event.ctrlKey) onOpen();
+            if (event.key === "Enter" && event.ctrlKey) open(event.currentTarget.value);
           }}
         />
       ) : (

@@ -1,4 +1,4 @@
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { useEngine, useTask } from "../../engine/use-task.ts";
 import type { Recognised } from "../../engine/tasks/recognise.ts";
 import { CopyButton } from "../../parts/copy-button.tsx";
@@ -11,7 +11,7 @@ import { destinationsOf } from "./destinations.ts";
 import { examples } from "./examples.ts";
 import { FindingsList } from "./findings-list.tsx";
 import { FirmwareTable } from "./firmware-table.tsx";
-import { PasteBox } from "./paste-box.tsx";
+import { PasteBox, heldAs } from "./paste-box.tsx";
 import { many } from "../../parts/words.ts";
 import { saidOf } from "./said.ts";
 import { ValuesTable } from "./values-table.tsx";
@@ -48,6 +48,13 @@ export function PasteView() {
   };
   const found = task.state === "done" && given !== null ? task.result : null;
   const places = found === null || given === null ? [] : destinationsOf(given, found);
+  /** The text whose first place is to be opened as soon as it is known. */
+  const [wanted, setWanted] = useState<string | null>(null);
+  useEffect(() => {
+    if (wanted === null || found === null) return;
+    setWanted(null);
+    if (given?.kind === "text" && given.text === wanted) places[0]?.open();
+  }, [wanted, found]);
   return (
     <div class="paste-view">
       <h1>Paste</h1>
@@ -61,7 +68,7 @@ export function PasteView() {
           cannot hold that much, and nothing was sent anywhere. Give it again to go on.
         </Notice>
       ) : null}
-      <PasteBox given={given} onGiven={take} onOpen={() => places[0]?.open()} />
+      <PasteBox given={given} onGiven={take} onOpen={setWanted} />
       {given === null ? <Examples /> : null}
       {task.state === "running" ? (
         <Waiting title="Looking at it" progress={task.progress} stop={task.stop} />
@@ -120,20 +127,24 @@ function Found({ given, found, places }: FoundProps) {
         <h2>This is {said.join("; ")}</h2>
         <p class="buttons">
           {places.map(({ label, open }, i) => (
-            <button key={label} type="button" class={i === 0 ? "primary" : undefined} onClick={open}>
+            <button key={i} type="button" class={i === 0 ? "primary" : undefined} onClick={open}>
               {label}
             </button>
           ))}
-          {places.length > 0 ? <span class="faint">Ctrl Enter in the box opens the first.</span> : null}
+          {places.length > 0 && heldAs(given) === null ? (
+            <span class="faint">Ctrl Enter in the box opens the first.</span>
+          ) : null}
         </p>
       </section>
       {understood ? <FindingsList explanation={text.explanation} /> : null}
       {tables.map((one) => (
         <FirmwareTable key={`${one.signature} ${one.line}`} pasted={one} />
       ))}
-      {text === null ? null : <ValuesTable values={text.values} omitted={text.valuesOmitted} />}
+      {text === null ? null : (
+        <ValuesTable values={text.values} omitted={text.valuesOmitted} whole={text.valuesWhole} />
+      )}
       <p class="buttons">
-        {understood ? <CopyButton label="Copy what explain --json prints" text={json()} /> : null}
+        {understood ? <CopyButton label="Copy what explain --json prints" text={json} /> : null}
         {given.kind === "text" && queryOfPasted(given).text === undefined ? (
           <SaveFile
             label="Save the text: it is too long for a link"

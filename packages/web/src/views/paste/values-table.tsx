@@ -1,14 +1,16 @@
-import type { PastedValue } from "@intremap/core";
+import { type PastedValue, traceLength } from "@intremap/core";
 import { many } from "../../parts/words.ts";
 import { bitsHref } from "./destinations.ts";
 
 interface ValuesTableProps {
   readonly values: readonly PastedValue[];
   readonly omitted: number;
+  /** False where no more than the beginning was looked through. */
+  readonly whole: boolean;
 }
 
 /** Values in the text that a layout describes, each a link to its bits. */
-export function ValuesTable({ values, omitted }: ValuesTableProps) {
+export function ValuesTable({ values, omitted, whole }: ValuesTableProps) {
   if (values.length === 0) return null;
   return (
     <section class="pasted-values">
@@ -41,7 +43,7 @@ export function ValuesTable({ values, omitted }: ValuesTableProps) {
                     <a
                       key={kind}
                       class="other"
-                      href={bitsHref({ kind, value: value.value })}
+                      href={bitsHref({ ...value, kind })}
                       aria-label={`line ${value.line} as ${kind}? in Bits`}
                     >
                       {kind}?
@@ -56,6 +58,9 @@ export function ValuesTable({ values, omitted }: ValuesTableProps) {
       {omitted > 0 ? (
         <p class="faint">{many(omitted, "more value is", "more values are")} not listed.</p>
       ) : null}
+      {whole ? null : (
+        <p class="faint">Only the first {many(traceLength, "character")} were looked through for values.</p>
+      )}
     </section>
   );
 }

@@ -1,24 +1,28 @@
 import type { RunResult } from "@intremap/core";
 
-const figures: readonly (readonly [key: keyof RunResult, title: string])[] = [
-  ["raised", "raised"],
-  ["delivered", "delivered"],
-  ["coalesced", "merged"],
-  ["lost", "lost"],
-  ["blocked", "blocked"],
-  ["hijacked", "hijacked"],
-  ["vmExits", "VM exits"],
-  ["notifications", "notifications"],
-  ["hostInterrupts", "host interrupts"],
-  ["wakeups", "wake-ups"],
-  ["ipis", "IPIs"],
-  ["remapped", "remapped"],
-  ["posted", "posted"],
+const figures: readonly (readonly [key: keyof RunResult, title: string, about: string])[] = [
+  ["raised", "raised", "interrupts that devices raised"],
+  ["delivered", "delivered", "handlers that ran for them, in the host or in a guest"],
+  ["coalesced", "merged", "raised while one of the same vector had not been handled: one handler for all"],
+  ["lost", "lost", "raised, accepted, and never handled"],
+  ["blocked", "blocked", "requests that the remapping unit refused"],
+  ["hijacked", "hijacked", "interrupts that a device brought to a CPU past what its entries permit"],
+  ["vmExits", "VM exits", "of all vCPUs, those of the guest's setting up included"],
+  [
+    "notifications",
+    "notifications",
+    "posted-interrupt notifications and doorbells, sent by a unit or by KVM",
+  ],
+  [
+    "hostInterrupts",
+    "host interrupts",
+    "handlers of the host that ran, each that one notification brings included",
+  ],
+  ["wakeups", "wake-ups", "halted vCPUs that were woken"],
+  ["ipis", "IPIs", "interrupts between vCPUs that a handler in a guest took"],
+  ["remapped", "remapped", "remapped entries present at the end"],
+  ["posted", "posted", "posted entries present at the end"],
 ];
-
-function isEntryCount(key: string): boolean {
-  return key === "remapped" || key === "posted";
-}
 
 const bad: ReadonlySet<string> = new Set(["lost", "hijacked"]);
 
@@ -43,12 +47,8 @@ export function Outcomes({ results, always }: OutcomesProps) {
           <thead>
             <tr>
               {two ? <th scope="col">run</th> : null}
-              {shown.map(([key, title]) => (
-                <th
-                  key={key}
-                  scope="col"
-                  title={isEntryCount(key) ? "entries present at the end" : undefined}
-                >
+              {shown.map(([key, title, about]) => (
+                <th key={key} scope="col" title={about}>
                   {title}
                 </th>
               ))}

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import { Notice } from "../../parts/notice.tsx";
 import { hrefOf } from "../../state/route.ts";
 
@@ -6,10 +7,12 @@ interface RefusedProps {
   readonly what: string;
   readonly message: string;
   readonly again: () => void;
+  /** How to go on where what was asked is not right. */
+  readonly children?: ComponentChildren;
 }
 
 /** In place of steps that could not be had: they were stopped, or what was asked is not right. */
-export function Refused({ what, message, again }: RefusedProps) {
+export function Refused({ what, message, again, children }: RefusedProps) {
   const others = <a href={hrefOf("path")}>All scenarios</a>;
   if (message === "stopped") {
     return (
@@ -27,7 +30,7 @@ export function Refused({ what, message, again }: RefusedProps) {
   }
   return (
     <Notice kind="error" title={`${what} cannot be shown`}>
-      {message}. {others}
+      {message}. {children ?? others}
     </Notice>
   );
 }

@@ -1,11 +1,19 @@
-import type { Context, Trial, TrialResult } from "@intremap/core";
 import { useMemo, useState } from "preact/hooks";
 import { useEngine, useTask } from "../../engine/use-task.ts";
+import { MemoryTexts, RequestText } from "../../parts/request-text.tsx";
+import { samples } from "../../parts/samples.ts";
+import { contextIn, readSubject } from "../../parts/subject.ts";
+import {
+  type Prepared,
+  type RequestKind,
+  clauseOf,
+  profilesFor,
+  readRequest,
+  requestKinds,
+  withoutMistakes,
+} from "../../parts/trial-of.ts";
 import { Waiting } from "../../parts/waiting.tsx";
 import { change, hrefOf, route } from "../../state/route.ts";
-import { readWide } from "../bits/hex-text.ts";
-import { readSubject } from "../bits/subject.ts";
-import { type Prepared, prepare } from "../bits/trial-of.ts";
 import { Refused } from "./refused.tsx";
 import { Stepper } from "./stepper.tsx";
 import { untimed } from "./telling.ts";
@@ -13,73 +21,55 @@ import { withoutPlace } from "./row-choice.ts";
 
 type Query = Readonly<Record<string, string>>;
 
-const kinds = ["irte", "amd-irte", "msi"] as const;
-
 /** What a request in the address is made of; undefined where there is none. */
-export function requestIn(query: Query): (typeof kinds)[number] | undefined {
-  return kinds.find((kind) => query[kind] !== undefined);
+export function requestIn(query: Query): RequestKind | undefined {
+  return requestKinds.find((kind) => query[kind] !== undefined);
 }
 
-interface Ready {
-  readonly prepared: Prepared;
-  readonly trial: Trial;
-}
+type Ready = { readonly prepared: Prepared } | { readonly wrong: string };
 
-/** @throws InputError when something in the address cannot be sent. */
-function read(query: Query, kind: (typeof kinds)[number]): Ready {
-  const context: Context = {
-    ...settingIn(query, "eime"),
-    ...settingIn(query, "xten"),
-  };
-  const subject = readSubject({ kind, value: query[kind] }, context);
-  const { msi, sid, entry, profile, cfi } = query;
-  const prepared = prepare(subject, { msi, sid, entry, profile, cfi }, context);
-  const { pid, dte } = query;
-  const trial: Trial = {
-    ...prepared.trial,
-    ...(pid !== undefined && { descriptor: readSubject({ kind: "pid", value: pid }, {}).words[0]! }),
-    ...(dte !== undefined && { deviceEntry: readWide(dte, 256) }),
-  };
-  return { prepared, trial };
-}
-
-function settingIn(query: Query, name: "eime" | "xten"): Context {
-  const text = query[name];
-  return text === "0" || text === "1" ? { [name]: text === "1" ? 1 : 0 } : {};
-}
-
-function tried(query: Query, kind: (typeof kinds)[number]): Ready | { readonly wrong: string } {
+function tried(query: Query, kind: RequestKind): Ready {
   try {
-    return read(query, kind);
+    return { prepared: readRequest(kind, query) };
   } catch (error) {
     return { wrong: (error as Error).message };
   }
 }
 
+/** The value if it can be read; a message stands beside its entry, and is the mistake itself. */
+function soundValue(query: Query, kind: RequestKind): string {
+  if (kind === "msi") return samples.msi;
+  try {
+    return readSubject({ kind, value: query[kind] }, contextIn(query)).text;
+  } catch {
+    return samples[kind];
+  }
+}
+
 /** One request to one entry: what the unit makes of it, step by step. */
-export function RequestPath({ kind }: { readonly kind: (typeof kinds)[number] }) {
+export function RequestPath({ kind }: { readonly kind: RequestKind }) {
   const { query } = route.value;
   const key = JSON.stringify(withoutPlace(query));
   const ready = useMemo(() => tried(query, kind), [key]);
+  const prepared = "prepared" in ready ? ready.prepared : null;
   const engine = useEngine();
   const [attempt, setAttempt] = useState(0);
-  const task = useTask(engine, "tryRequest", "trial" in ready ? ready.trial : null, `${key}${attempt}`);
+  const task = useTask(engine, "tryRequest", prepared?.trial ?? null, `${key}${attempt}`);
   const result = task.state === "done" ? task.result : null;
   const tellings = useMemo(() => (result === null ? [] : [untimed("", result.steps)]), [result]);
-  if ("wrong" in ready) {
-    return (
-      <Refused
-        what="This request"
-        message={ready.wrong}
-        again={() => change({ msi: undefined, sid: undefined }, "push")}
-      />
-    );
-  }
+  const wrong = "wrong" in ready ? ready.wrong : task.state === "failed" ? task.message : null;
   return (
     <>
-      <RequestForm kind={kind} query={query} prepared={ready.prepared} />
-      {task.state === "failed" ? (
-        <Refused what="This request" message={task.message} again={() => setAttempt(attempt + 1)} />
+      <RequestForm kind={kind} query={query} prepared={prepared} />
+      {wrong !== null ? (
+        <Refused what="This request" message={wrong} again={() => setAttempt(attempt + 1)}>
+          <button
+            type="button"
+            onClick={() => change({ ...withoutMistakes, [kind]: soundValue(query, kind) }, "push")}
+          >
+            Start from a sound request
+          </button>
+        </Refused>
       ) : result === null ? (
         <Waiting title="Sending the request" progress="" stop={() => engine.stop()} />
       ) : (
@@ -95,39 +85,35 @@ export function RequestPath({ kind }: { readonly kind: (typeof kinds)[number] })
   );
 }
 
-/** What became of it, in one clause. */
-function clauseOf({ outcome, fault, decision: { message } }: TrialResult): string {
-  if (outcome === "blocked")
-    return fault === null ? "" : `${fault.name}${fault.recorded ? "" : ", not recorded"}`;
-  if (message === null) return "";
-  return `0x${message.address.toString(16)} ← 0x${message.data.toString(16)}`;
-}
-
 interface RequestFormProps {
-  readonly kind: (typeof kinds)[number];
+  readonly kind: RequestKind;
   readonly query: Query;
-  readonly prepared: Prepared;
+  /** Null where something in the address cannot be sent: then what it says stands there. */
+  readonly prepared: Prepared | null;
 }
 
 /** What is sent to what: every part of it can be typed over. */
-function RequestForm({
-  kind,
-  query,
-  prepared: { message, entry, requester, profile, profiles },
-}: RequestFormProps) {
+function RequestForm({ kind, query, prepared }: RequestFormProps) {
+  const { msi, entry, sid, pid, dte, profile } = query;
+  const { descriptor = pid ?? null, deviceEntry = dte ?? null } = prepared ?? {};
   return (
     <form class="scenario-form" onSubmit={(event) => event.preventDefault()}>
       {kind === "msi" ? (
-        <Typed label="Entry" name="entry" text={entry ?? ""} />
+        <RequestText label="Entry" name="entry" text={prepared?.entry ?? entry ?? ""} onText={choose} />
       ) : (
-        <Typed label="Entry" name={kind} text={query[kind]!} />
+        <RequestText label="Entry" name={kind} text={query[kind]!} onText={choose} />
       )}
-      <Typed label="Message" name="msi" text={kind === "msi" ? query["msi"]! : (message ?? "")} />
-      <Typed label="Requester" name="sid" text={requester} />
+      <RequestText label="Message" name="msi" text={prepared?.message ?? msi ?? ""} onText={choose} />
+      <RequestText label="Requester" name="sid" text={prepared?.requester ?? sid ?? ""} onText={choose} />
+      <MemoryTexts descriptor={descriptor} deviceEntry={deviceEntry} onText={choose} />
       <label>
         Hardware
-        <select value={profile} onChange={({ currentTarget }) => choose({ profile: currentTarget.value })}>
-          {profiles.map((name) => (
+        <select
+          value={prepared?.profile ?? profile ?? ""}
+          onChange={({ currentTarget }) => choose({ profile: currentTarget.value })}
+        >
+          {prepared === null ? <option>{profile ?? ""}</option> : null}
+          {profilesFor(kind).map((name) => (
             <option key={name}>{name}</option>
           ))}
         </select>
@@ -147,30 +133,6 @@ function bitsQuery(kind: "irte" | "amd-irte", query: Query): Record<string, stri
 }
 
 /** A change after which one begins at the first step. */
-function choose(values: Readonly<Record<string, string>>): void {
+function choose(values: Readonly<Record<string, string | undefined>>): void {
   change({ ...values, step: undefined }, "push");
-}
-
-function Typed({
-  label,
-  name,
-  text,
-}: {
-  readonly label: string;
-  readonly name: string;
-  readonly text: string;
-}) {
-  return (
-    <label>
-      {label}
-      <input
-        class="mono"
-        spellcheck={false}
-        autocomplete="off"
-        value={text}
-        style={{ width: `${Math.min(Math.max(text.length, 6) + 3, 44)}ch` }}
-        onChange={({ currentTarget: { value } }) => value.trim() !== "" && choose({ [name]: value.trim() })}
-      />
-    </label>
-  );
 }

@@ -10,6 +10,8 @@ export function withoutPlace(query: Readonly<Record<string, string>>): Record<st
 
 export interface RowChoice {
   readonly row: number;
+  /** What the address asks for where that is no step: one is at another. */
+  readonly missed: string | null;
   /** `replace`: as a slider does; `push`: back leads to where one was. */
   readonly goTo: (row: number, how: "push" | "replace") => void;
 }
@@ -21,10 +23,13 @@ export interface RowChoice {
  */
 export function rowChoice(count: number, arrival: number): RowChoice {
   const text = route.value.query["step"];
-  const asked = text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) - 1 : arrival;
+  const sound = text !== undefined && /^\d{1,9}$/.test(text);
+  const asked = sound ? Number(text) - 1 : arrival;
   const within = (row: number): number => Math.max(0, Math.min(row, count - 1));
+  const there = text === undefined || (sound && asked === within(asked));
   return {
     row: within(asked),
+    missed: there ? null : `There is no step ${text.slice(0, 20)}`,
     goTo: (to, how) => change({ step: String(within(to) + 1), at: undefined }, how),
   };
 }

@@ -59,7 +59,9 @@ export function ScenarioForm({ query, name, listed, besideParameters }: Scenario
         Beside it
         <select value={compare ?? ""} onChange={(event) => choose({ compare: event.currentTarget.value })}>
           <option value="">nothing</option>
-          <option value={name}>the same, set otherwise</option>
+          {compare === name || (listed?.parameters.length ?? 0) > 0 ? (
+            <option value={name}>the same, set otherwise</option>
+          ) : null}
           {variants.length === 0 ? null : (
             <optgroup label="Variants">
               {variants.map((one) => (

@@ -1,4 +1,4 @@
-import { type Parameter, documentText } from "@intremap/core";
+import { InputError, type Parameter, documentText } from "@intremap/core";
 import { useMemo, useState } from "preact/hooks";
 import { useEngine, useTask } from "../../engine/use-task.ts";
 import type { WalkChoice, WalkQuestion } from "../../engine/walk-runs.ts";
@@ -17,17 +17,22 @@ import { type Walked, type WalkedRun, useWalk } from "./use-walk.ts";
 
 type Query = Readonly<Record<string, string>>;
 
-/** The parameters that the address gives, by the names that it has for them. */
+/** The parameters that the address gives, by the names that it has for them. @throws InputError for one that is no number. */
 function valuesIn(
   query: Query,
   parameters: readonly Parameter[],
   prefixes: readonly string[],
 ): Record<string, number> {
   const values: Record<string, number> = {};
-  for (const { name } of parameters) {
+  for (const { name, from, to } of parameters) {
     for (const prefix of prefixes) {
       const text = query[`${prefix}${name}`];
-      if (text !== undefined) values[name] = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+      if (text === undefined) continue;
+      if (!/^\d{1,15}$/.test(text)) {
+        const given = JSON.stringify(text.slice(0, 40));
+        throw new InputError(`parameters.${name}: ${given}, expected a whole number from ${from} to ${to}`);
+      }
+      values[name] = Number(text);
     }
   }
   return values;
@@ -84,13 +89,19 @@ export function ScenarioPath({ name }: { readonly name: string }) {
     else if (other.state === "done") beside = { scenario: compare, parameters: other.result.parameters };
     else beside = undefined;
   }
-  const input =
-    listed === undefined || beside === undefined || stopped === question
-      ? null
-      : choicesOf(query, name, listed, beside);
+  let input: WalkQuestion | null = null;
+  let wrong: string | null = null;
+  try {
+    if (listed !== undefined && beside !== undefined && stopped !== question) {
+      input = choicesOf(query, name, listed, beside);
+    }
+  } catch (error) {
+    wrong = (error as Error).message;
+  }
   const key = `${JSON.stringify(input)}${attempt}`;
   const walked = useWalk(engine, input, key);
   const failed = [asked, other, walked].find((one) => one.state === "failed");
+  const refusal = wrong ?? (failed?.state === "failed" ? failed.message : null);
   const stop = (): void => {
     engine.stop();
     setStopped(question);
@@ -104,8 +115,8 @@ export function ScenarioPath({ name }: { readonly name: string }) {
       <ScenarioForm query={query} name={name} listed={listed} besideParameters={beside?.parameters ?? []} />
       {stopped === question ? (
         <Refused what="This run" message="stopped" again={again} />
-      ) : failed?.state === "failed" ? (
-        <Refused what="This run" message={failed.message} again={again} />
+      ) : refusal !== null ? (
+        <Refused what="This run" message={refusal} again={again} />
       ) : walked.state === "done" && listed !== undefined ? (
         <Runs name={name} walked={walked.result} listed={listed} />
       ) : (
@@ -119,6 +130,9 @@ export function ScenarioPath({ name }: { readonly name: string }) {
   );
 }
 
+/** Figures that say something where they are 0, too. */
+const always = ["raised", "delivered", "lost", "blocked"] as const;
+
 interface RunsProps {
   readonly name: string;
   readonly walked: Walked;
@@ -129,16 +143,19 @@ interface RunsProps {
 function Runs({ name, walked, listed: { about, text } }: RunsProps) {
   const { runs, input, pairs } = walked;
   const tellings = useMemo(() => tellingsOf(runs, input), [walked]);
-  const results = runs.map(({ result }, side) => ({ name: tellings[side]!.name, result }));
+  const [outcomes, leftovers] = useMemo(() => {
+    const results = runs.map(({ result }, side) => ({ name: tellings[side]!.name, result }));
+    return [<Outcomes results={results} always={always} />, <Leftovers results={results} />];
+  }, [tellings]);
   return (
     <>
       <p class="scenario-title">
         {runs[0]!.result.title}
         {about === "" || input.left.variant !== undefined ? null : <span class="aside">{about}</span>}
       </p>
-      <Outcomes results={results} />
+      {outcomes}
       <Stepper tellings={tellings} pairs={pairs} arrival={route.value.query} />
-      <Leftovers results={results} />
+      {leftovers}
       <details class="run-more">
         <summary>The scenario</summary>
         <pre class="kernel-log" tabIndex={0} aria-label="The scenario's file">

@@ -1,8 +1,8 @@
 import type { WalkStep } from "@intremap/core";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { stopTitles } from "./stop-state.ts";
-import type { Walk } from "./telling.ts";
-import { verdictMark } from "./verdict.tsx";
+import { type Walk, countBefore } from "./telling.ts";
+import { verdictMark } from "../../parts/verdict.tsx";
 import type { RowChoice } from "./row-choice.ts";
 
 const rowHeight = 26;
@@ -22,14 +22,7 @@ interface Placing {
 }
 
 function placingOf({ rows, episodeStarts }: Walk): Placing {
-  const top = (row: number): number => {
-    let captions = 0;
-    for (const start of episodeStarts) {
-      if (start >= row) break;
-      captions++;
-    }
-    return row * rowHeight + captions * captionHeight;
-  };
+  const top = (row: number): number => row * rowHeight + countBefore(episodeStarts, row) * captionHeight;
   const rowAt = (y: number): number => {
     let [low, high] = [0, Math.max(0, rows.length - 1)];
     while (low < high) {
@@ -46,32 +39,40 @@ function placingOf({ rows, episodeStarts }: Walk): Placing {
 export function StepList({ walk, row, goTo }: StepListProps) {
   const { rows, episodeStarts, tellings } = walk;
   const list = useRef<HTMLDivElement>(null);
-  const [scroll, setScroll] = useState({ top: 0, height: 400 });
+  const [seen, setSeen] = useState({ first: 0, last: Math.ceil(400 / rowHeight) });
   const placing = useMemo(() => placingOf(walk), [walk]);
   const starts = useMemo(() => new Set(episodeStarts), [episodeStarts]);
 
-  useEffect(() => {
-    const box = list.current!;
-    const measure = (): void => setScroll({ top: box.scrollTop, height: box.clientHeight });
-    const watch = new ResizeObserver(measure);
-    watch.observe(box);
-    measure();
+  const first = Math.max(0, seen.first - spare);
+  const last = Math.min(rows.length - 1, seen.last + spare);
+  // What is spare is used up before others are drawn.
+  const look = (): void => {
+    const { scrollTop, clientHeight } = list.current!;
+    const [top, bottom] = [placing.rowAt(scrollTop), placing.rowAt(scrollTop + clientHeight)];
+    if (top < first || Math.min(bottom, rows.length - 1) > last) setSeen({ first: top, last: bottom });
+  };
+  const looking = useRef(look);
+  looking.current = look;
+  // An effect that is not of the layout would be ended after the list is gone.
+  useLayoutEffect(() => {
+    const watch = new ResizeObserver(() => looking.current());
+    watch.observe(list.current!);
     return () => watch.disconnect();
   }, []);
-  // The row that is looked at is kept in sight, with what comes next.
+  // The row that is looked at is kept in sight, with what comes next: what is gone to from afar stands well above the middle.
   useEffect(() => {
     const box = list.current!;
     const [top, bottom] = [placing.top(row), placing.top(row + 1)];
-    const margin = Math.min(80, box.clientHeight / 4);
-    if (top - margin < box.scrollTop) box.scrollTop = Math.max(0, top - margin);
-    else if (bottom + margin > box.scrollTop + box.clientHeight) {
-      box.scrollTop = bottom + margin - box.clientHeight;
-    }
+    const { scrollTop, clientHeight } = box;
+    const margin = Math.min(80, clientHeight / 4);
+    const inSight = top >= scrollTop && bottom <= scrollTop + clientHeight;
+    if (!inSight) box.scrollTop = Math.max(0, top - clientHeight / 4);
+    else if (top - margin < scrollTop) box.scrollTop = Math.max(0, top - margin);
+    else if (bottom + margin > scrollTop + clientHeight) box.scrollTop = bottom + margin - clientHeight;
+    looking.current();
   }, [row, placing]);
 
-  const first = Math.max(0, placing.rowAt(scroll.top) - spare);
-  const last = Math.min(rows.length - 1, placing.rowAt(scroll.top + scroll.height) + spare);
-  const seen = Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
+  const drawn = Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
   const press = (event: KeyboardEvent): void => {
     const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
     if (by === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -87,10 +88,10 @@ export function StepList({ walk, row, goTo }: StepListProps) {
       tabIndex={0}
       ref={list}
       onKeyDown={press}
-      onScroll={({ currentTarget: { scrollTop } }) => setScroll(({ height }) => ({ top: scrollTop, height }))}
+      onScroll={look}
     >
       <div class="step-list-all" role="presentation" style={{ height: `${placing.height}px` }}>
-        {(row < first || row > last ? [...seen, row] : seen).map((at) => (
+        {(row < first || row > last ? [...drawn, row] : drawn).map((at) => (
           <div
             key={at}
             id={`step-${at}`}

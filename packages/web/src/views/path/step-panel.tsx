@@ -5,7 +5,7 @@ import { RuleNote } from "../../parts/rule-note.tsx";
 import { hrefOf } from "../../state/route.ts";
 import { stopTitles } from "./stop-state.ts";
 import type { Telling } from "./telling.ts";
-import { VerdictChip } from "./verdict.tsx";
+import { VerdictChip } from "../../parts/verdict.tsx";
 
 /** Modelled time, in the unit that reads best. */
 export function printTime(nanoseconds: number): string {

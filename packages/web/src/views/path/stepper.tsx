@@ -1,4 +1,3 @@
-import type { ComponentChildren } from "preact";
 import { useMemo, useRef } from "preact/hooks";
 import { Diagram } from "./diagram.tsx";
 import { StepList } from "./step-list.tsx";
@@ -6,6 +5,7 @@ import { StepPanel } from "./step-panel.tsx";
 import { type Arrival, type Telling, type WalkRow, arrivalRow, stepAt, walkOf } from "./telling.ts";
 import { Transport, usePlaying } from "./transport.tsx";
 import { rowChoice } from "./row-choice.ts";
+import { route } from "../../state/route.ts";
 
 interface StepperProps {
   /** One, or two that go in step. */
@@ -13,22 +13,30 @@ interface StepperProps {
   /** Rows of two; of one none are wanted. */
   readonly pairs?: readonly WalkRow[];
   readonly arrival?: Arrival;
-  /** What stands beside the step in place of the list of all: keys then count in the stepper alone, and not on the whole page. */
-  readonly children?: ComponentChildren;
+  /** `page`: it is what the page is about, and has its keys. `part`: without the list, and keys count in it alone. */
+  readonly as?: "page" | "part";
 }
 
 const noPairs: readonly WalkRow[] = [];
 const beginning: Arrival = {};
 
 /** The diagram, the steps, and the one that is looked at. */
-export function Stepper({ tellings, pairs = noPairs, arrival = beginning, children }: StepperProps) {
-  const part = children !== undefined;
+export function Stepper({ tellings, pairs = noPairs, arrival = beginning, as = "page" }: StepperProps) {
+  const part = as === "part";
   const root = useRef<HTMLDivElement>(null);
   const walk = useMemo(() => walkOf(tellings, pairs), [tellings, pairs]);
-  const choice = rowChoice(walk.rows.length, arrivalRow(walk, arrival));
+  const { request, at, calls } = arrival;
+  const arrived = useMemo(() => arrivalRow(walk, { request, at, calls }), [walk, request, at, calls]);
+  const choice = rowChoice(walk.rows.length, arrived.row);
   const { row, goTo } = choice;
   const [playing, setPlaying] = usePlaying(walk);
   const places = tellings.map((_, side) => stepAt(walk, side, row));
+  /** The side that does something here; what the other did before stands there unchanged. */
+  const speaking = Math.max(
+    0,
+    places.findIndex((place) => place?.here === true),
+  );
+  const missed = route.value.query["step"] === undefined ? arrived.missed : choice.missed;
   const goToStep = (side: number, index: number): void => {
     const to = walk.rows.findIndex((one) => one[side] === index);
     if (to >= 0) goTo(to, "push");
@@ -43,6 +51,11 @@ export function Stepper({ tellings, pairs = noPairs, arrival = beginning, childr
             .join(", ")}.`}
         </p>
       ) : null}
+      {missed === null || part ? null : (
+        <p class="notice info" role="status">
+          {missed}: this is step {row + 1}.
+        </p>
+      )}
       <Transport
         walk={walk}
         {...choice}
@@ -52,7 +65,16 @@ export function Stepper({ tellings, pairs = noPairs, arrival = beginning, childr
       />
       {tellings.map((telling, side) => (
         <div class="run-diagram" key={telling.name}>
-          {telling.name === "" ? null : <h2 class="run-name">{telling.name}</h2>}
+          {telling.name === "" ? null : (
+            <h2 class="run-name">
+              {telling.name}
+              {places[side]?.here === true ? (
+                <span class="run-step" aria-hidden="true">
+                  {telling.steps[places[side].index]!.title}
+                </span>
+              ) : null}
+            </h2>
+          )}
           <Diagram
             steps={telling.steps}
             at={places[side]?.index ?? null}
@@ -81,10 +103,9 @@ export function Stepper({ tellings, pairs = noPairs, arrival = beginning, childr
             telling={telling}
             index={places[side]?.index ?? null}
             earlier={places[side]?.here === false}
-            spoken={!playing && side === 0}
+            spoken={!playing && side === speaking}
           />
         ))}
-        {children}
       </div>
     </div>
   );

@@ -29,12 +29,12 @@ export interface StopState {
 }
 
 /** At which stop of the diagram a structure is shown, and which of its fields matter there. */
-const shownAt: Readonly<Record<string, readonly [Stop, readonly string[]]>> = {
+export const shownAt: Readonly<Record<string, readonly [Stop, readonly string[]]>> = {
   "irte-remapped": ["entry", ["p", "im", "v", "dst", "sid"]],
   "irte-posted": ["entry", ["p", "im", "vv", "urg", "sid"]],
   "amdvi-irte-32": ["entry", ["remapen", "vector", "dest"]],
-  "amdvi-irte-remapped": ["entry", ["remapen", "guestmode", "vector", "dest"]],
-  "amdvi-irte-guest": ["entry", ["remapen", "guestmode", "vector", "isrun", "tag"]],
+  "amdvi-irte-remapped": ["entry", ["remapen", "inttype", "vector", "dest"]],
+  "amdvi-irte-guest": ["entry", ["remapen", "vector", "isrun", "gatag"]],
   "posted-descriptor": ["descriptor", ["pir", "on", "sn", "nv", "ndst"]],
   "avic-physical-entry": ["descriptor", ["isrunning", "host", "v"]],
   "msi-address": ["bus", ["dst", "dm"]],
@@ -85,37 +85,58 @@ function fieldsShown({ layout: name, value, before, fields }: Touched, now: bool
 
 const order: readonly Stop[] = ["device", "bus", "unit", "entry", "apic", "descriptor", "vcpu", "software"];
 
+/** For each step and each stop: the last step that was there, and the last that touched what is shown there; -1 for none. */
+interface Latest {
+  readonly there: Int32Array;
+  readonly touching: Int32Array;
+}
+
+const known = new WeakMap<readonly WalkStep[], Latest>();
+
+function latestOf(steps: readonly WalkStep[]): Latest {
+  const before = known.get(steps);
+  if (before !== undefined) return before;
+  const there = new Int32Array(steps.length * order.length);
+  const touching = new Int32Array(steps.length * order.length);
+  const last = { there: order.map(() => -1), touching: order.map(() => -1) };
+  for (const [at, step] of steps.entries()) {
+    last.there[order.indexOf(step.stop)] = at;
+    for (const touched of step.touched) {
+      const stop = stopOf(touched);
+      if (stop !== undefined) last.touching[order.indexOf(stop)] = at;
+    }
+    there.set(last.there, at * order.length);
+    touching.set(last.touching, at * order.length);
+  }
+  const latest = { there, touching };
+  known.set(steps, latest);
+  return latest;
+}
+
+/** What a step touched that is shown at a stop, one of each layout: a message has two halves. */
+function shownOf(step: WalkStep | undefined, stop: Stop): Touched[] {
+  const here = step?.touched.filter((touched) => stopOf(touched) === stop) ?? [];
+  return here.filter(({ layout }, i) => here.findIndex((one) => one.layout === layout) === i);
+}
+
 /** What every stop shows when a run has come to a step. */
 export function stopStates(steps: readonly WalkStep[], at: number): ReadonlyMap<Stop, StopState> {
   const current = steps[at];
-  const latest = new Map<Stop, number>();
-  const held = new Map<Stop, Map<string, { touched: Touched; at: number }>>();
-  // Looking back far enough: a structure that was not touched for so long does not matter to this interrupt.
-  const from = Math.max(0, at - 5000);
-  for (let i = at; i >= from; i--) {
-    const step = steps[i]!;
-    if (!latest.has(step.stop)) latest.set(step.stop, i);
-    for (const touched of step.touched) {
-      const stop = stopOf(touched);
-      if (stop === undefined) continue;
-      const here = held.get(stop) ?? new Map<string, { touched: Touched; at: number }>();
-      held.set(stop, here);
-      if (!here.has(touched.layout)) here.set(touched.layout, { touched, at: i });
-    }
-  }
+  const { there, touching } = latestOf(steps);
   return new Map(
-    order.map((stop) => {
-      const last = latest.get(stop) ?? null;
+    order.map((stop, i) => {
+      const found = there[at * order.length + i] ?? -1;
+      const last = found < 0 ? null : found;
+      const touchedAt = touching[at * order.length + i] ?? -1;
       const step = last === null ? undefined : steps[last];
       const now = current?.stop === stop;
       const same = step !== undefined && current?.request !== null && step.request === current?.request;
-      // A message has two halves; of an entry's and a descriptor's forms the last one counts.
-      const structures = [...(held.get(stop)?.values() ?? [])].sort((a, b) => b.at - a.at);
-      const shown = structures.filter((one) => one.at === structures[0]!.at);
+      const shown = shownOf(steps[touchedAt], stop);
       const state: StopState = {
         stop,
-        actor: step?.actor ?? "",
-        fields: shown.flatMap((one) => fieldsShown(one.touched, one.at === at)),
+        // Of entries it counts which one it is: what is shown may be another one's that was written last.
+        actor: (stop === "entry" ? shown[0]?.what : undefined) ?? step?.actor ?? "",
+        fields: shown.flatMap((one) => fieldsShown(one, touchedAt === at)),
         title: step?.title ?? "",
         last,
         phase: now ? "now" : same ? "reached" : "earlier",

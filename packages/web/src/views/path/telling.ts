@@ -26,6 +26,8 @@ export interface Walk {
   readonly episodeStarts: readonly number[];
   /** Rows with which an interrupt begins, ascending. */
   readonly interruptStarts: readonly number[];
+  /** For each side and row: its step there, or the last before; -1 before its first. */
+  readonly reached: readonly Int32Array[];
 }
 
 function leadStep(tellings: readonly Telling[], row: WalkRow): WalkStep | undefined {
@@ -51,6 +53,11 @@ function firstsOf(
   return starts;
 }
 
+function reachedBy(rows: readonly WalkRow[], side: number): Int32Array {
+  let last = -1;
+  return Int32Array.from(rows, (row) => (last = row[side] ?? last));
+}
+
 export function walkOf(tellings: readonly Telling[], pairs: readonly WalkRow[]): Walk {
   const rows = tellings.length === 1 ? tellings[0]!.steps.map((_, at) => [at]) : pairs;
   const told = tellings.some(({ episodes }) => episodes.length > 0);
@@ -59,35 +66,53 @@ export function walkOf(tellings: readonly Telling[], pairs: readonly WalkRow[]):
     rows,
     episodeStarts: told ? firstsOf(tellings, rows, ({ episode }) => episode) : [],
     interruptStarts: firstsOf(tellings, rows, ({ request }) => request),
+    reached: tellings.map((_, side) => reachedBy(rows, side)),
   };
 }
 
 /** The step of one side at a row, or the last before it; null before its first. */
-export function stepAt({ rows }: Walk, side: number, row: number): { index: number; here: boolean } | null {
-  for (let at = row; at >= 0; at--) {
-    const index = rows[at]?.[side];
-    if (index !== null && index !== undefined) return { index, here: at === row };
-  }
-  return null;
+export function stepAt(
+  { rows, reached }: Walk,
+  side: number,
+  row: number,
+): { index: number; here: boolean } | null {
+  const index = reached[side]![row] ?? -1;
+  return index < 0 ? null : { index, here: rows[row]![side] === index };
 }
 
-/** The next of some rows, or the one before; where there is none, one stays. */
+/** How many of some ascending rows come before one. */
+export function countBefore(starts: readonly number[], at: number): number {
+  let [low, high] = [0, starts.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (starts[middle]! < at) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The next of some ascending rows, or the one before; where there is none, one stays. */
 export function neighbour(starts: readonly number[], at: number, way: 1 | -1): number {
-  const next = way === 1 ? starts.find((one) => one > at) : starts.findLast((one) => one < at);
-  return next ?? at;
+  return starts[way === 1 ? countBefore(starts, at + 1) : countBefore(starts, at) - 1] ?? at;
 }
 
 /** Where one arrives, if the address does not say at which step. */
 export interface Arrival {
   /** At the first step of an interrupt, by its number. */
-  readonly request?: string;
+  readonly request?: string | undefined;
   /** At a moment, in modelled nanoseconds. */
-  readonly at?: string;
+  readonly at?: string | undefined;
   /** At the first step in a call of a function. */
-  readonly calls?: string;
+  readonly calls?: string | undefined;
 }
 
-export function arrivalRow(walk: Walk, { request, at, calls }: Arrival): number {
+/** Where one has come to, and what was asked for that the walk does not have. */
+export interface Arrived {
+  readonly row: number;
+  readonly missed: string | null;
+}
+
+export function arrivalRow(walk: Walk, { request, at, calls }: Arrival): Arrived {
   const found = walk.rows.findIndex(([left = null]) => {
     const step = left === null ? undefined : walk.tellings[0]!.steps[left];
     if (step === undefined) return false;
@@ -95,8 +120,12 @@ export function arrivalRow(walk: Walk, { request, at, calls }: Arrival): number 
       ? calls !== undefined && step.stack.includes(calls)
       : String(step.request) === request;
   });
-  if (found >= 0) return found;
-  return at !== undefined && /^\d{1,15}(\.\d*)?$/.test(at) ? rowAt(walk, Number(at)) : 0;
+  if (found >= 0) return { row: found, missed: null };
+  if (at !== undefined && /^\d{1,15}(\.\d*)?$/.test(at))
+    return { row: rowAt(walk, Number(at)), missed: null };
+  const missed =
+    request === undefined ? null : `No step that is kept is of interrupt ${request.slice(0, 20)}`;
+  return { row: 0, missed };
 }
 
 /** The last row that does not lie after a moment, in modelled nanoseconds. */

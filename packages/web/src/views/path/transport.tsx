@@ -22,6 +22,14 @@ function takesKeys(target: EventTarget | null): boolean {
   return target.closest("input, select, textarea, [contenteditable], .bit-row.editable") !== null;
 }
 
+/** Keys with which a browser scrolls: they go through the steps where nothing has the focus, or what goes through them. */
+const scrolling: ReadonlySet<string> = new Set(["Home", "End", "PageUp", "PageDown", " "]);
+
+function scrolls({ key, target }: KeyboardEvent): boolean {
+  if (!scrolling.has(key) || !(target instanceof HTMLElement)) return false;
+  return target.closest(".transport, .step-list") === null && target.closest("main > *") !== null;
+}
+
 /** Ways to go through the steps: buttons, a slider, keys, or by itself. */
 export function Transport({ walk, row, goTo, playing, setPlaying, keysOf }: TransportProps) {
   const { rows, episodeStarts, interruptStarts } = walk;
@@ -42,7 +50,7 @@ export function Transport({ walk, row, goTo, playing, setPlaying, keysOf }: Tran
   const press = useRef<(event: KeyboardEvent) => void>(() => {});
   press.current = (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
-    if (takesKeys(event.target)) return;
+    if (takesKeys(event.target) || scrolls(event)) return;
     if (event.key === " " && !(event.target as HTMLElement).closest("button, a, summary, [role=listbox]")) {
       setPlaying(!playing);
       event.preventDefault();

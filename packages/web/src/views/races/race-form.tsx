@@ -68,7 +68,7 @@ function PlayChoice({ protocol }: { readonly protocol: RaceProtocol }) {
   const { query } = route.value;
   const step = protocol.removable.find(({ id }) => id === query["without"]);
   const unasked =
-    step === undefined ? "all that go by default" : `${step.play}, where the step's absence shows`;
+    step === undefined ? allByDefault(protocol) : `${step.play}, where the step's absence shows`;
   return (
     <label class="race-play">
       What happens meanwhile
@@ -89,9 +89,20 @@ function PlayChoice({ protocol }: { readonly protocol: RaceProtocol }) {
   );
 }
 
+function allByDefault({ plays }: RaceProtocol): string {
+  const others = plays.filter(({ byDefault }) => !byDefault).map(({ name }) => name);
+  return others.length === 0 ? "all of these" : `all of these but ${others.join(", ")}`;
+}
+
 function explore(event: Event): void {
   event.preventDefault();
-  change({ run: "1", step: undefined }, "push");
+  exploreAgain();
+}
+
+/** Also what was explored already, or stopped: each time is another. */
+export function exploreAgain(): void {
+  const before = Number(route.value.query["run"] ?? 0);
+  change({ run: Number.isSafeInteger(before) ? String(before + 1) : "1", step: undefined }, "push");
 }
 
 function chooseVendor(vendor: string): void {

@@ -26,7 +26,7 @@ export function RaceOutcome({ verdict: { document, shown } }: { readonly verdict
               label="Save for Perfetto"
               name={`${document.vendor}-${document.without ?? shown.play.name}.pftrace`}
               type="application/octet-stream"
-              content={() => shown.trace as Uint8Array<ArrayBuffer>}
+              content={() => shown.trace}
             />
           )}
         </span>

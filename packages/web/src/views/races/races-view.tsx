@@ -4,9 +4,10 @@ import { askedIn } from "../../engine/races/question.ts";
 import { type Task, useEngine, useTask } from "../../engine/use-task.ts";
 import type { RaceVerdict } from "../../engine/tasks/verify-races.ts";
 import { Notice } from "../../parts/notice.tsx";
+import { Stopped } from "../../parts/stopped.tsx";
 import { route } from "../../state/route.ts";
 import { askForChoices, choices } from "./choices.ts";
-import { RaceForm } from "./race-form.tsx";
+import { RaceForm, exploreAgain } from "./race-form.tsx";
 import { LiveCount } from "./live-count.tsx";
 import { RaceOutcome } from "./race-outcome.tsx";
 
@@ -14,7 +15,8 @@ export function RacesView() {
   const { query } = route.value;
   const engine = useEngine();
   const asked = askedIn(query);
-  const key = query["run"] === undefined ? "" : new URLSearchParams(asked).toString() || "default";
+  const { run } = query;
+  const key = run === undefined ? "" : `${run} ${new URLSearchParams(asked).toString()}`;
   const task = useTask(engine, "verifyRaces", key === "" ? null : asked, key, "ends");
   useEffect(askForChoices, []);
   return (
@@ -53,11 +55,14 @@ function Result({ task }: { readonly task: Task<RaceVerdict> }) {
   if (task.state === "failed" && task.message === "stopped") {
     const count = readCount(last.current);
     return (
-      <Notice kind="info" title="Stopped">
+      <Stopped>
         {count === null
           ? "Nothing was explored."
-          : `${count.states.toLocaleString("en")} states of ${count.play} were seen: that says nothing of the rest.`}
-      </Notice>
+          : `${count.states.toLocaleString("en")} states of ${count.play} were seen: that says nothing of the rest.`}{" "}
+        <button type="button" onClick={exploreAgain}>
+          Explore it again
+        </button>
+      </Stopped>
     );
   }
   if (task.state === "failed") {

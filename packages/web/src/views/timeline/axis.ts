@@ -1,16 +1,19 @@
 import type { TimelineData } from "@intremap/core";
 
-/** What stands across: modelled time, or the events one after the other, where what takes no time has a width too. */
+/**
+ * What stands across: modelled time; or begins, ends and instants one after the other, where what takes no time has a
+ * width too.
+ */
 export type Scale = "time" | "order";
 
-/** Where rows begin and end on a scale: in nanoseconds, or in events. */
+/** Where rows begin and end on a scale: in nanoseconds, or in steps. */
 export interface Axis {
   readonly scale: Scale;
   /** What is counted along it. */
-  readonly unit: "time" | "lines" | "events";
+  readonly unit: "time" | "lines" | "steps";
   readonly starts: Float64Array | Int32Array;
   readonly ends: Float64Array | Int32Array;
-  /** What is added to an end: an event has a width of 1. */
+  /** What is added to an end: a step has a width of 1. */
   readonly widen: number;
   /** What rows before one of a lane took, by its place in `data.rows`. */
   readonly busy: Float64Array;
@@ -25,7 +28,7 @@ export function axisOf(data: TimelineData, scale: Scale, lines = false): Axis {
   if (scale === "order") {
     return {
       scale,
-      unit: "events",
+      unit: "steps",
       starts: data.first,
       ends: data.last,
       widen: 1,
@@ -46,6 +49,21 @@ export function axisOf(data: TimelineData, scale: Scale, lines = false): Axis {
     to: Math.max(data.to, data.from + 1),
     least: 2,
   };
+}
+
+/** Columns in which rows are counted, and how many of them no more than half may stand in. */
+const columns = 100;
+const crowded = 2;
+
+/** What shows most of a timeline: its time, unless most of what happens takes none of it. */
+export function usualScale(data: TimelineData): Scale {
+  const { start, from, to } = data;
+  const counts = new Int32Array(columns);
+  const each = (to - from) / columns;
+  if (each === 0) return "order";
+  for (const at of start) counts[Math.min(columns - 1, Math.floor((at - from) / each))]!++;
+  const fullest = counts.sort().subarray(-crowded);
+  return fullest.reduce((sum, count) => sum + count, 0) > start.length / 2 ? "order" : "time";
 }
 
 /** The part of an axis that is shown. */
@@ -88,6 +106,20 @@ export function around(from: number, to: number, axis: Axis): Window {
   const span = Math.max((to - from) * 3, axis.least * 4);
   const middle = (from + to) / 2;
   return fitted({ from: middle - span / 2, to: middle + span / 2 }, axis);
+}
+
+/** A window as an address has it; nothing of one that shows everything. */
+export function windowQuery({ from, to }: Window, axis: Axis): Record<string, string | undefined> {
+  const all = whole(axis);
+  const isAll = from <= all.from && to >= all.to;
+  return {
+    from: isAll ? undefined : trimmed(from),
+    to: isAll ? undefined : trimmed(to),
+  };
+}
+
+function trimmed(value: number): string {
+  return `${Math.round(value * 100) / 100}`;
 }
 
 /** The same stretch, or its middle where it is too long, moved as little as possible until it shows. */

@@ -1,5 +1,6 @@
 import type { TimelineData } from "@intremap/core";
 import { type Signal, effect } from "@preact/signals";
+import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { theme } from "../../state/theme.ts";
 import { type Axis, type Window, around, fitted, panned, whole, zoomed } from "./axis.ts";
@@ -17,6 +18,8 @@ export interface Hits {
   readonly rows: Int32Array;
   readonly names: Uint8Array;
   readonly tracks: Uint8Array;
+  /** How many of them come before a place in `data.rows`. */
+  readonly before: Int32Array;
 }
 
 interface ChartProps {
@@ -27,6 +30,8 @@ interface ChartProps {
   readonly hits: Hits | null;
   readonly selected: number;
   readonly flows: readonly Flow[];
+  /** What takes the keys. */
+  readonly scroller: RefObject<HTMLDivElement | null>;
   /** Times are lines of a trace. */
   readonly lines: boolean;
   readonly onSelect: (row: number) => void;
@@ -42,8 +47,7 @@ const clickReach = 4;
 
 /** The tracks on a canvas, with an overview and marks above. */
 export function Chart(props: ChartProps) {
-  const { data, axis, layout, window, selected, onFold } = props;
-  const scroller = useRef<HTMLDivElement>(null);
+  const { data, axis, layout, window, selected, scroller, onFold } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
   const ruler = useRef<HTMLCanvasElement>(null);
   const tip = useRef<HTMLDivElement>(null);

@@ -29,7 +29,7 @@ export function Details(props: DetailsProps) {
   const at = (nanoseconds: number): string =>
     lines ? `line ${countText(nanoseconds)}` : timeText(nanoseconds, 0.1);
   const length = (nanoseconds: number): string =>
-    lines ? `${countText(nanoseconds)} lines` : timeText(nanoseconds, 0.1);
+    lines ? `${countText(nanoseconds)} ${nanoseconds === 1 ? "line" : "lines"}` : timeText(nanoseconds, 0.1);
   return (
     <section class="timeline-details" aria-label="Selection">
       <h2>{nameOf(data, row)}</h2>
@@ -71,7 +71,7 @@ export function Details(props: DetailsProps) {
         <div key={id}>
           <h3>
             Interrupt {countText(id)}
-            {ended ? "" : ", not taken up"}
+            {ended ? "" : openEnd(data, rows.at(-1)!)}
           </h3>
           <ol class="timeline-flow">
             {rows.map((one) => (
@@ -92,6 +92,12 @@ export function Details(props: DetailsProps) {
       ))}
     </section>
   );
+}
+
+/** What is known of an interrupt that leads to nobody: somebody may take it together with others. */
+function openEnd(data: TimelineData, last: number): string {
+  const notified = valuesOf(data, last).find(({ name }) => name === "notified");
+  return notified?.text === "0" ? ", posted without a notification of its own" : ", its end is not shown";
 }
 
 interface RowsProps {

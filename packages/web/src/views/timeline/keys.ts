@@ -1,13 +1,13 @@
 /** What keys do while the tracks have the focus; as they are told to the reader. */
 export const keyHelp: readonly (readonly [keys: string, what: string])[] = [
   ["← →", "the event before and behind; without a selection: pan"],
-  ["↑ ↓", "what encloses it, what stands in it"],
+  ["↑ ↓", "what encloses it, what stands in it; ↓ without a selection: the first in sight"],
   ["W S", "zoom in and out"],
   ["A D", "pan"],
   [", .", "back and forward along its flow"],
   ["F", "zoom to the selection"],
   ["0", "everything"],
-  ["/", "search"],
+  ["/", "search; from there ↓ leads back"],
   ["Esc", "select nothing"],
 ];
 

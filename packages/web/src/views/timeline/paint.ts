@@ -15,7 +15,12 @@ export interface Scene {
   /** By a name's number: what overrules the colour of its group, or -1. */
   readonly nameKinds: Int8Array;
   /** By numbers of names and tracks: 1 where a search finds them; null while nothing is looked for. */
-  readonly hits: { readonly names: Uint8Array; readonly tracks: Uint8Array } | null;
+  readonly hits: {
+    readonly names: Uint8Array;
+    readonly tracks: Uint8Array;
+    /** How many it finds before a place in `data.rows`. */
+    readonly before: Int32Array;
+  } | null;
   readonly selected: number;
   readonly flows: readonly Flow[];
   /** Pixels at the left that tracks' heads take. */
@@ -30,6 +35,8 @@ export interface Scene {
 const narrow = 3;
 const column = 2;
 const barHeight = laneHeight - 3;
+/** What a search does not find. */
+const dimmed = 0.3;
 
 /** Draws the tracks. */
 export function paint(context: CanvasRenderingContext2D, scene: Scene): void {
@@ -82,10 +89,13 @@ function paintLane(
   let runFrom = 0;
   let runTo = 0;
   let runLevel = -1;
+  let runHits = false;
   const endRun = (): void => {
     if (runLevel < 0) return;
-    context.fillStyle = tints.dense[runLevel]!;
+    context.fillStyle = runHits ? tints.solid : tints.dense[runLevel]!;
+    if (hits !== null && !runHits) context.globalAlpha = dimmed;
     context.fillRect(gutter + runFrom * column, y, (runTo - runFrom) * column, barHeight);
+    context.globalAlpha = 1;
     runLevel = -1;
   };
   for (let i = firstEndingAfter(data, lane, axis, window.from); i < lane.to;) {
@@ -104,10 +114,12 @@ function paintLane(
       if (next - i > 1) {
         const taken = (busy[next]! - busy[i]! + (next - i) * widen) * scale;
         const level = Math.min(2, Math.floor((taken / column) * 3));
-        if (runLevel !== level || runTo !== at) {
+        const found = hits !== null && hits.before[next]! > hits.before[i]!;
+        if (runLevel !== level || runTo !== at || runHits !== found) {
           endRun();
           runFrom = at;
           runLevel = level;
+          runHits = found;
         }
         runTo = at + 1;
         i = next;
@@ -118,7 +130,7 @@ function paintLane(
     const own = nameKinds[name[row]!]!;
     const colours = own < 0 ? tints : palette.kinds[own]!;
     const dim = hits !== null && hits.names[name[row]!] === 0 && hits.tracks[lane.track] === 0;
-    if (dim) context.globalAlpha = 0.3;
+    if (dim) context.globalAlpha = dimmed;
     const room = next < lane.to ? (starts[rows[next]!]! - start) * scale : Infinity;
     if (data.first[row] === data.last[row]) paintInstant(context, scene, row, x, y, room, colours);
     else paintSlice(context, scene, row, x, y, wide, colours, hits !== null && !dim);

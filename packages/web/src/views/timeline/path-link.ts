@@ -26,9 +26,14 @@ export function pathOf(
     ...(variant !== undefined && { variant }),
     ...Object.fromEntries(Object.entries(values).map(([name, value]) => [name, `${value}`])),
   };
-  return flow === undefined
-    ? { query: { ...query, at: `${data.start[row]!}` }, label: "This moment in Path" }
-    : { query: { ...query, request: `${flow.id}` }, label: `Interrupt ${flow.id} in Path` };
+  if (flow !== undefined) {
+    return { query: { ...query, request: `${flow.id}` }, label: `Interrupt ${flow.id} in Path` };
+  }
+  const { start } = data;
+  const at = start[row]!;
+  // Path tells moments apart by their time alone.
+  if (start[row - 1] === at || start[row + 1] === at) return null;
+  return { query: { ...query, at: `${at}` }, label: "This moment in Path" };
 }
 
 /** A traced request by its message and entry, as far as the trace shows them. */

@@ -214,6 +214,20 @@ export function found({ name, track }: TimelineData, names: Uint8Array, tracks: 
   return rows.slice(0, count);
 }
 
+/** How many of the wanted rows come before each place in `data.rows`, and behind the last. */
+export function foundBefore(
+  { rows, name, track }: TimelineData,
+  names: Uint8Array,
+  tracks: Uint8Array,
+): Int32Array {
+  const before = new Int32Array(rows.length + 1);
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!;
+    before[i + 1] = before[i]! + (names[name[row]!] === 1 || tracks[track[row]!] === 1 ? 1 : 0);
+  }
+  return before;
+}
+
 /** How many of ascending rows come before one. */
 export function rankOf(rows: Int32Array, row: number): number {
   let low = 0;

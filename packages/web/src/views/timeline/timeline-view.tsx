@@ -1,15 +1,16 @@
 import { useEffect } from "preact/hooks";
 import { Notice } from "../../parts/notice.tsx";
+import { Stopped } from "../../parts/stopped.tsx";
 import { Waiting } from "../../parts/waiting.tsx";
 import { hrefOf, route } from "../../state/route.ts";
 import { scenarioTitles } from "../../state/scenario-titles.ts";
 import {
   type TimelineSource,
-  closeTimeline,
   keyOf,
   openTrace,
   record,
   sourceOf,
+  stopTimeline,
   timelineReading,
 } from "../../state/timeline.ts";
 import { SourceBar, TraceChooser } from "./source-bar.tsx";
@@ -51,7 +52,7 @@ function titleOf(source: TimelineSource | null, title: string | null): string {
 }
 
 function Content({ source, sourceKey }: { source: TimelineSource | null; sourceKey: string }) {
-  const reading = timelineReading.value;
+  const { value } = timelineReading;
   if (source === null) {
     return (
       <Notice kind="empty" title="Nothing is recorded yet">
@@ -71,16 +72,10 @@ function Content({ source, sourceKey }: { source: TimelineSource | null; sourceK
       </Notice>
     );
   }
-  if (reading.state === "none" || reading.key !== sourceKey) {
-    if (source.kind === "scenario") {
-      return (
-        <Notice kind="empty" title="Stopped">
-          <button type="button" onClick={() => record(source)}>
-            Record it
-          </button>
-        </Notice>
-      );
-    }
+  const reading = value.state === "none" || value.key !== sourceKey ? null : value;
+  if (reading === null) {
+    // What the address names is recorded as soon as it is seen.
+    if (source.kind === "scenario") return null;
     return (
       <Notice kind="empty" title={`This link shows ${source.name}`}>
         A file does not travel in a link: choose the one of {source.size.toLocaleString("en")} bytes.{" "}
@@ -88,9 +83,23 @@ function Content({ source, sourceKey }: { source: TimelineSource | null; sourceK
       </Notice>
     );
   }
+  if (reading.state === "stopped") {
+    return (
+      <Stopped>
+        Nothing is kept of it.{" "}
+        {source.kind === "scenario" ? (
+          <button type="button" onClick={() => record(source)}>
+            Record it
+          </button>
+        ) : (
+          <TraceChooser label="Choose it…" />
+        )}
+      </Stopped>
+    );
+  }
   if (reading.state === "recording") {
     const title = source.kind === "scenario" ? "Running the scenario" : `Reading ${source.name}`;
-    return <Waiting title={title} progress={reading.progress} stop={closeTimeline} />;
+    return <Waiting title={title} progress={reading.progress} stop={stopTimeline} />;
   }
   if (reading.state === "failed") {
     return (

@@ -1,6 +1,7 @@
 import type { Signal } from "@preact/signals";
 import type { Ref } from "preact";
 import { useState } from "preact/hooks";
+import { offerFile } from "../../parts/save-file.tsx";
 import { timelineEngine } from "../../state/timeline.ts";
 import { type Axis, type Scale, type Window, whole, zoomed } from "./axis.ts";
 import type { Hits } from "./chart.tsx";
@@ -16,16 +17,21 @@ interface ToolsProps {
   readonly find: string;
   readonly lines: boolean;
   readonly fileName: string;
+  /** What is said of a file that is not all there is. */
+  readonly partly: string;
   readonly search: Ref<HTMLInputElement>;
   readonly onFind: (text: string) => void;
   /** To the hit before or behind what is selected. */
   readonly onHit: (by: 1 | -1) => void;
+  /** From the search to the tracks. */
+  readonly onLeave: () => void;
   readonly onScale: (scale: Scale) => void;
 }
 
 /** Search, scale, zoom and export. */
 export function Tools(props: ToolsProps) {
   const { axis, window, hits, selected, find, lines, search, onHit } = props;
+  const { scale } = axis;
   return (
     <div class="timeline-tools">
       <span class="search">
@@ -37,9 +43,12 @@ export function Tools(props: ToolsProps) {
           value={find}
           onInput={({ currentTarget: { value } }) => props.onFind(value)}
           onKeyDown={(event) => {
-            if (event.key !== "Enter") return;
+            const { key, shiftKey } = event;
+            const leaves = key === "ArrowDown" || (key === "Escape" && find === "");
+            if (key !== "Enter" && !leaves) return;
             event.preventDefault();
-            onHit(event.shiftKey ? -1 : 1);
+            if (leaves) props.onLeave();
+            else onHit(shiftKey ? -1 : 1);
           }}
         />
         <button
@@ -57,17 +66,13 @@ export function Tools(props: ToolsProps) {
       </span>
       <fieldset class="scale">
         <legend class="visually-hidden">Scale</legend>
-        {(["time", "order"] as const).map((scale) => (
-          <label key={scale} title={scaleHints[scale]}>
-            <input
-              type="radio"
-              name="scale"
-              checked={axis.scale === scale}
-              onChange={() => props.onScale(scale)}
-            />{" "}
-            {scale === "time" && lines ? "lines" : scale}
+        {(["time", "order"] as const).map((one) => (
+          <label key={one}>
+            <input type="radio" name="scale" checked={scale === one} onChange={() => props.onScale(one)} />{" "}
+            {one === "time" && lines ? "lines" : one}
           </label>
         ))}
+        <span class="faint">{scale === "time" && lines ? "" : scaleHints[scale]}</span>
       </fieldset>
       <span class="zoom">
         <button
@@ -89,7 +94,7 @@ export function Tools(props: ToolsProps) {
         </button>
         <Shown window={window} axis={axis} />
       </span>
-      <Export fileName={props.fileName} />
+      <Export fileName={props.fileName} partly={props.partly} />
       <details class="keys">
         <summary>Keys</summary>
         <dl id="chart-keys">
@@ -112,8 +117,8 @@ export function Tools(props: ToolsProps) {
 }
 
 const scaleHints: Readonly<Record<Scale, string>> = {
-  time: "Modelled time; what takes none has no width",
-  order: "One event after the other: what takes no time has a width too",
+  time: "what takes no modelled time has no width",
+  order: "begins and ends one after the other: what takes no time has a width too",
 };
 
 function hitText(rows: Int32Array, selected: number): string {
@@ -132,19 +137,14 @@ function Shown({ window, axis }: Pick<ToolsProps, "window" | "axis">) {
 }
 
 /** Saves the timeline as a Perfetto trace, which the engine writes. */
-function Export({ fileName }: { readonly fileName: string }) {
+function Export({ fileName, partly }: Pick<ToolsProps, "fileName" | "partly">) {
   const [said, setSaid] = useState("");
   const save = async (): Promise<void> => {
     setSaid("writing…");
     try {
       const bytes = await timelineEngine.ask("exportTimeline", null);
-      const url = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
-      const link = document.createElement("a");
-      link.href = url;
-      link.download = fileName;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(url), 10_000);
-      setSaid("");
+      offerFile(fileName, "application/octet-stream", bytes);
+      setSaid(partly);
     } catch (error) {
       setSaid(error instanceof Error ? error.message : String(error));
     }
@@ -159,18 +159,4 @@ function Export({ fileName }: { readonly fileName: string }) {
       </span>
     </span>
   );
-}
-
-/** Keeps a change of the window in the address once it has come to rest. */
-export function windowQuery({ from, to }: Window, axis: Axis): Record<string, string | undefined> {
-  const all = whole(axis);
-  const isAll = from <= all.from && to >= all.to;
-  return {
-    from: isAll ? undefined : trimmed(from),
-    to: isAll ? undefined : trimmed(to),
-  };
-}
-
-function trimmed(value: number): string {
-  return `${Math.round(value * 100) / 100}`;
 }

@@ -3,14 +3,36 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { Recorded } from "../../engine/kept-timeline.ts";
 import { change, route } from "../../state/route.ts";
 import type { TimelineSource } from "../../state/timeline.ts";
-import { type Axis, type Scale, type Window, around, axisOf, fitted, showing, whole } from "./axis.ts";
+import {
+  type Axis,
+  type Scale,
+  type Window,
+  around,
+  axisOf,
+  fitted,
+  showing,
+  usualScale,
+  whole,
+  windowQuery,
+} from "./axis.ts";
 import { Chart, type Hits } from "./chart.tsx";
 import { Details } from "./details.tsx";
 import type { Command } from "./keys.ts";
-import { layoutOf } from "./layout.ts";
+import { type Layout, laneTop, layoutOf } from "./layout.ts";
 import { pathOf } from "./path-link.ts";
-import { enclosing, flowRows, flowsOf, found, laneOf, nameOf, placeOf, rankOf } from "./queries.ts";
-import { Tools, windowQuery } from "./tools.tsx";
+import {
+  enclosing,
+  flowRows,
+  flowsOf,
+  found,
+  foundBefore,
+  laneOf,
+  nameOf,
+  placeOf,
+  rankOf,
+} from "./queries.ts";
+import { savedName, savedPart } from "./saved-file.ts";
+import { Tools } from "./tools.tsx";
 import { countText } from "./time-text.ts";
 
 /** The window's change is put into the address when it has rested for so many milliseconds. */
@@ -25,7 +47,8 @@ interface WorkspaceProps {
 export function Workspace({ recorded, source }: WorkspaceProps) {
   const { data, lines } = recorded;
   const { query } = route.value;
-  const scale: Scale = query["scale"] === "order" ? "order" : "time";
+  const usual = useMemo(() => (lines ? "time" : usualScale(data)), [data, lines]);
+  const scale = scaleOf(query["scale"]) ?? usual;
   const axis = useMemo(() => axisOf(data, scale, lines), [data, scale, lines]);
   const folded = query["folded"] ?? "";
   const layout = useMemo(() => layoutOf(data, new Set(numbersOf(folded))), [data, folded]);
@@ -34,6 +57,7 @@ export function Workspace({ recorded, source }: WorkspaceProps) {
   const find = query["find"] ?? "";
   const hits = useMemo(() => hitsOf(recorded, find), [recorded, find]);
   const search = useRef<HTMLInputElement>(null);
+  const scroller = useRef<HTMLDivElement>(null);
   const window = useSignal<Window>(windowOf(query, axis) ?? firstWindow(recorded, query, axis));
   const written = useRef(`${query["from"]} ${query["to"]} ${scale}`);
 
@@ -78,8 +102,9 @@ export function Workspace({ recorded, source }: WorkspaceProps) {
   const command = (what: Command): void => {
     if (what === "search") search.current?.focus();
     else if (what === "none") select(-1, "replace");
-    else if (selected < 0) return;
-    else if (what === "fit")
+    else if (selected < 0) {
+      if (what === "down") select(firstIn(recorded, layout, axis, window.peek()), "replace");
+    } else if (what === "fit")
       window.value = around(axis.starts[selected]!, axis.ends[selected]! + axis.widen, axis);
     else select(neighbour(recorded, selected, what) ?? selected, "replace");
   };
@@ -88,7 +113,7 @@ export function Workspace({ recorded, source }: WorkspaceProps) {
     window.value = value;
     const bounds = windowQuery(value, axisOf(data, next, lines));
     written.current = `${bounds["from"]} ${bounds["to"]} ${next}`;
-    change({ ...bounds, scale: next === "order" ? next : undefined }, "push");
+    change({ ...bounds, scale: next === usual ? undefined : next }, "push");
   };
   const fold = (track: number): void => {
     const now = new Set(numbersOf(folded));
@@ -104,14 +129,16 @@ export function Workspace({ recorded, source }: WorkspaceProps) {
       </p>
       <Tools
         {...{ axis, window, hits, selected, find, lines, search }}
-        fileName={`${source.kind === "scenario" ? source.scenario : source.name}.pftrace`}
+        fileName={savedName(source)}
+        partly={savedPart(data, source)}
         onFind={(text) => change({ find: text === "" ? undefined : text }, "replace")}
         onHit={toHit}
+        onLeave={() => scroller.current?.focus()}
         onScale={setScale}
       />
       <div class="timeline-work">
         <Chart
-          {...{ data, axis, layout, window, hits, selected, flows, lines }}
+          {...{ data, axis, layout, window, hits, selected, flows, scroller, lines }}
           onSelect={select}
           onFold={fold}
           onCommand={command}
@@ -171,7 +198,7 @@ function hitsOf({ data }: Recorded, text: string): Hits | null {
   const has = (name: string): number => (name.toLowerCase().includes(wanted) ? 1 : 0);
   const names = Uint8Array.from(data.names, has);
   const tracks = Uint8Array.from(data.tracks, ({ name }) => has(name));
-  return { rows: found(data, names, tracks), names, tracks };
+  return { rows: found(data, names, tracks), before: foundBefore(data, names, tracks), names, tracks };
 }
 
 /** The same stretch on another scale. Rows ascend on both. */
@@ -193,6 +220,18 @@ function translated(window: Window, before: Axis, after: Axis): Window {
     { from: after.starts[placeAt(window.from)]!, to: after.starts[placeAt(window.to)]! + after.widen },
     after,
   );
+}
+
+function scaleOf(text: string | undefined): Scale | undefined {
+  return text === "order" || text === "time" ? text : undefined;
+}
+
+/** The first row that begins in a window and is not folded away; -1 for none. */
+function firstIn({ data }: Recorded, layout: Layout, { starts }: Axis, { from, to }: Window): number {
+  for (let row = 0; row < starts.length && starts[row]! <= to; row++) {
+    if (starts[row]! >= from && laneTop(layout, data.lanes.indexOf(laneOf(data, row))) !== null) return row;
+  }
+  return -1;
 }
 
 /** Where a key leads from a row; undefined where there is nothing. */

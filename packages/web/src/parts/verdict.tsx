@@ -1,4 +1,4 @@
-import type { WalkStep } from "@intremap/core";
+import type { TrialResult, WalkStep } from "@intremap/core";
 
 type Verdict = NonNullable<WalkStep["verdict"]>;
 
@@ -15,6 +15,23 @@ const signs: Readonly<Record<Verdict, readonly [sign: string, look: string]>> = 
   "not sent": ["✕", "bad"],
   "lost here": ["✕", "bad"],
 };
+
+/** What becomes of a request, as the step says it that ends it. */
+const verdictOf: Readonly<Record<TrialResult["outcome"], Verdict>> = {
+  blocked: "blocked here",
+  passed: "passed here",
+  remapped: "delivered",
+  posted: "posted",
+};
+
+export function verdictSign(verdict: Verdict): string {
+  return signs[verdict][0];
+}
+
+/** The sign of what became of a request. */
+export function outcomeSign(outcome: TrialResult["outcome"]): string {
+  return verdictSign(verdictOf[outcome]);
+}
 
 /** A verdict as one sign, with its words for those who do not see it; nothing where there is none. */
 export function verdictMark(verdict: Verdict | null) {

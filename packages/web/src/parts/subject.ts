@@ -14,7 +14,7 @@ import {
   takenBy,
   validate,
 } from "@intremap/core";
-import { layoutNamed } from "../../parts/layouts.ts";
+import { layoutNamed } from "./layouts.ts";
 import { digitsOf, readWide, wordsOf } from "./hex-text.ts";
 import { samples } from "./samples.ts";
 
@@ -186,6 +186,15 @@ export function withField({ layout, value }: SubjectPart, name: string, content:
   let kept = value;
   for (const range of layout.fields[name]!.parts) kept &= ~maskOf(range);
   return kept | encode(layout, { [name]: content });
+}
+
+/** Settings of the machine that can be given, as `decode` takes them. */
+export const settings = ["eime", "pi", "gaen", "xten"] as const satisfies readonly (keyof Context)[];
+
+/** The settings that the address gives; the others are open. */
+export function contextIn(query: Readonly<Record<string, string>>): Context {
+  const given = settings.filter((name) => query[name] === "0" || query[name] === "1");
+  return Object.fromEntries(given.map((name) => [name, query[name] === "1" ? 1 : 0]));
 }
 
 /** The settings on which what is lawful in these layouts depends. */

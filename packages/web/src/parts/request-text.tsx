@@ -1,0 +1,70 @@
+/** Takes what was typed into the address; undefined takes it out. */
+type OnText = (values: Readonly<Record<string, string | undefined>>) => void;
+
+interface RequestTextProps {
+  readonly label: string;
+  /** In the address. */
+  readonly name: string;
+  readonly text: string;
+  /** What stands for an empty one; without it there is none. */
+  readonly usual?: string;
+  readonly onText: OnText;
+}
+
+/** A text of a request: it counts when it is left, or with Enter. */
+export function RequestText({ label, name, text, usual, onText }: RequestTextProps) {
+  const take = (input: HTMLInputElement): void => {
+    const typed = input.value.trim();
+    if (typed === "" && usual === undefined) input.value = text;
+    else onText({ [name]: typed === "" ? undefined : typed });
+  };
+  const length = text === "" ? (usual?.length ?? 0) : text.length;
+  return (
+    <label>
+      {label}
+      <input
+        class="mono"
+        spellcheck={false}
+        autocomplete="off"
+        value={text}
+        placeholder={usual}
+        style={{ width: `${Math.min(Math.max(length, 6) + 3, 44)}ch` }}
+        onChange={({ currentTarget }) => take(currentTarget)}
+      />
+    </label>
+  );
+}
+
+/** What of a request lies in memory beside its entry, where it can be given. */
+export function MemoryTexts({
+  descriptor,
+  deviceEntry,
+  onText,
+}: {
+  readonly descriptor: string | null;
+  readonly deviceEntry: string | null;
+  readonly onText: OnText;
+}) {
+  return (
+    <>
+      {descriptor === null ? null : (
+        <RequestText
+          label="Descriptor"
+          name="pid"
+          text={descriptor}
+          usual="a descriptor of zeros"
+          onText={onText}
+        />
+      )}
+      {deviceEntry === null ? null : (
+        <RequestText
+          label="Device's entry"
+          name="dte"
+          text={deviceEntry}
+          usual="one that remaps"
+          onText={onText}
+        />
+      )}
+    </>
+  );
+}
