@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import {
   type ConformResult,
@@ -38,6 +39,20 @@ async function call(...args: string[]): Promise<{ status: number; out: string; e
   return { status, out: io.out(), err: io.err() };
 }
 
+/** The same in a program of its own, whose threads start at once. */
+async function callPacked(...args: string[]): Promise<{ status: number; out: string; err: string }> {
+  const child = spawn(process.execPath, [packedCommand(), "conform", ...args], {
+    env: { ...process.env, NO_COLOR: "1" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [out, err, [status]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, "close") as Promise<[number]>,
+  ]);
+  return { status, out, err };
+}
+
 function withoutTimes(key: string, value: unknown): unknown {
   return key === "seconds" || key === "casesPerSecond" ? 0 : value;
 }
@@ -45,7 +60,7 @@ function withoutTimes(key: string, value: unknown): unknown {
 /** What a run of a real QEMU finds, but for examples and times. */
 async function countsOf(workers: number): Promise<object> {
   const command = ["--qemu", qemu, "--cases", "700", "--workers", String(workers), "--json"];
-  const { status, out } = await call(...command);
+  const { status, out } = await callPacked(...command);
   const { known, runs } = JSON.parse(out, withoutTimes) as ConformResult & { runs: ConformResult[] };
   return { status, runs, known: known.map(({ flag, cases }) => [flag, cases]) };
 }
@@ -76,10 +91,18 @@ describe("what cannot be run ends in one line and 2:", () => {
 
   test.each(["1", "2", "3"])(
     "a QEMU that dies in the middle, of %s",
-    { timeout: patience },
+    // The command does not wait for it as long as for one that hangs.
+    { timeout: 25_000 },
     async (workers) => {
       fake = fakeQemu({ machine: upTo("exit 9") });
-      const { status, out, err } = await call("--qemu", fake.path, "--vendor", "intel", "--workers", workers);
+      const { status, out, err } = await callPacked(
+        "--qemu",
+        fake.path,
+        "--vendor",
+        "intel",
+        "--workers",
+        workers,
+      );
       expect({ status, out }).toEqual({ status: 2, out: "" });
       expect(err).toBe(`intremap: ${fake.path}: QEMU 10.0.2: ended with status 9\n`);
       await until(() => !fake!.started().some(isAlive));
@@ -89,14 +112,14 @@ describe("what cannot be run ends in one line and 2:", () => {
   test("one of several QEMUs that dies, while the others run", { timeout: patience }, async () => {
     const first = 'test "$(head -n 1 "$(dirname "$0")/started")" = $$';
     fake = fakeQemu({ machine: upTo(`if ${first}; then exit 9; else exec sleep 1000; fi`) });
-    const { status, out, err } = await call("--qemu", fake.path, "--vendor", "intel", "--workers", "2");
+    const { status, out, err } = await callPacked("--qemu", fake.path, "--vendor", "intel", "--workers", "2");
     expect({ status, out }).toEqual({ status: 2, out: "" });
     expect(err).toMatch(/^intremap: [^\n]*: QEMU 10\.0\.2: ended with status 9\n$/);
     await until(() => !fake!.started().some(isAlive));
   });
 
   test("no QEMU, for several workers", { timeout: patience }, async () => {
-    expect((await call("--qemu", "/nowhere/qemu", "--workers", "2")).err).toMatch(
+    expect((await callPacked("--qemu", "/nowhere/qemu", "--workers", "2")).err).toMatch(
       /^intremap: \/nowhere\/qemu: no such program; [^\n]*\n$/,
     );
   });
@@ -128,7 +151,7 @@ describe.skipIf(isMissing)("a real QEMU (wants qemu-system-x86_64)", () => {
     "does what its profile does in the corpus and 20,000 cases: %s",
     { timeout: longest },
     async (vendor) => {
-      const { status, out, err } = await call("--qemu", qemu, "--vendor", vendor, "--json");
+      const { status, out, err } = await callPacked("--qemu", qemu, "--vendor", vendor, "--json");
       expect(err).toBe("");
       const result = JSON.parse(out) as Record<string, unknown> & { runs: Record<string, unknown>[] };
       expect(result).toMatchObject({

@@ -32,7 +32,7 @@ export class Qmp {
     for (const line of commands)
       executions.push({ execute: "human-monitor-command", arguments: { "command-line": line } });
     const late = (): void => this.#break(`did not answer within ${this.#patience / 1000} s`);
-    const timer = setTimeout(late, this.#patience);
+    const timer = setTimeout(late, this.#patience).unref();
     try {
       const answers = await this.#execute(executions);
       return answers.slice(-commands.length).map(String);

@@ -53,7 +53,8 @@ export class Qtest {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ left: commands.length, values: [], resolve, reject });
       this.#socket.write(`${commands.join("\n")}\n`, "latin1");
-      this.#timer ??= setTimeout(() => this.#expired(), this.#patience);
+      // Who waits is kept alive by the other side's process; a machine that was stopped shall keep nobody.
+      this.#timer ??= setTimeout(() => this.#expired(), this.#patience).unref();
     });
   }
 

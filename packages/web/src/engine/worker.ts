@@ -11,7 +11,7 @@ function reply(message: Reply, transfer: readonly Transferable[] = []): void {
 }
 
 async function answer({ id, task, input }: Question): Promise<void> {
-  let told = 0;
+  let told = -Infinity;
   const tell: Tell = (text) => {
     const now = performance.now();
     if (now - told < pause) return;
