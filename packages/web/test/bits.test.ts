@@ -203,10 +203,7 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
       });
     expect(entries).toBeLessThanOrEqual(20 * seconds + 1);
     await expect.poll(() => page.url(), soon).toMatch(/0024000c$/);
-    await page.goBack();
-    await expect.poll(() => page.url(), soon).not.toMatch(/0024000c$/);
-    await page.goForward();
-    await expect.poll(() => page.getByLabel("Value", { exact: true }).inputValue(), soon).toMatch(/c$/);
+    expect(await page.getByLabel("Value", { exact: true }).inputValue()).toMatch(/0024000c$/);
     await closePage(page);
   });
 

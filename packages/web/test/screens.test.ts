@@ -79,8 +79,8 @@ describe.skipIf(browserMissing)("with content", { timeout: 3 * patience }, () =>
     }
     expect.soft(await page.locator(".notice.error, .notice.large").allTextContents()).toEqual([]);
     await page.setViewportSize({ width: 1024, height: 768 });
-    expect
-      .soft(await page.evaluate(() => document.documentElement.scrollWidth), "1024 pixels wide")
+    await expect
+      .poll(() => page.evaluate(() => document.documentElement.scrollWidth), { message: "1024 pixels wide" })
       .toBeLessThanOrEqual(1024);
     await closePage(page);
   });
