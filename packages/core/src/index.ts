@@ -107,7 +107,16 @@ export type {
   Vcpu,
   VirtualMachine,
 } from "./evidence/host/virtual-machine.ts";
-export { type Chunks, inOnePiece, letGo, peek, readChunks, textLimit } from "./evidence/input/chunks.ts";
+export {
+  type Chunks,
+  inOnePiece,
+  joined,
+  letGo,
+  peek,
+  readChunks,
+  textLimit,
+  tooMuch,
+} from "./evidence/input/chunks.ts";
 export { decodeText } from "./evidence/input/decode-text.ts";
 export { TraceTimeline, type TracedTimeline } from "./evidence/qemu-trace/trace-timeline.ts";
 export { type Expanders, expanded, foreignEnd } from "./evidence/input/expand.ts";
@@ -115,7 +124,7 @@ export { type InputKind, kindBytes, kindOf } from "./evidence/input/input-kind.t
 export { refusable } from "./evidence/compression/refusable.ts";
 export { expandZstd, expandZstdPage } from "./evidence/input/zstd.ts";
 export type { SparseLimits } from "./evidence/input/sparse-bytes.ts";
-export { InputError } from "./evidence/input-error.ts";
+export { InputError, withName } from "./evidence/input-error.ts";
 export * from "./evidence/kernel/elf-core.ts";
 export type * from "./evidence/kernel/kernel.ts";
 export * from "./evidence/kernel/memory.ts";

@@ -61,20 +61,23 @@ export class OutputFile {
       this.#end();
       if (this.#names !== null) renameSync(this.#names.beside, this.#names.whole);
     } catch (error) {
-      this.abandon();
-      if (this.#names !== null) rmSync(this.#names.beside, { force: true });
+      this.#remove();
       throw this.#failed(error);
     }
   }
 
   /** Removes what there is, if it has not become whole. */
   readonly abandon = (): void => {
-    if (!this.#open) return;
-    this.#end();
-    if (this.#names !== null) rmSync(this.#names.beside, { force: true });
+    if (this.#open) this.#remove();
   };
 
+  #remove(): void {
+    this.#end();
+    if (this.#names !== null) rmSync(this.#names.beside, { force: true });
+  }
+
   #end(): void {
+    if (!this.#open) return;
     closeSync(this.#file);
     this.#open = false;
     process.off("exit", this.abandon);

@@ -1,7 +1,8 @@
-import { InputError } from "@intremap/core";
+import { withName } from "@intremap/core";
 import type { Io } from "../io.ts";
 import { count } from "../output.ts";
 import { Progress } from "../progress.ts";
+import { nameOf } from "./expand.ts";
 import { traceChunks } from "./trace-file.ts";
 
 /** What reads a trace in chunks, and says at its end what came of it. */
@@ -25,9 +26,7 @@ export async function readTrace<T>(reader: TraceReader<T>, trace: string, io: Io
     }
     return reader.finish();
   } catch (error) {
-    const name = trace === "-" ? "standard input" : trace;
-    if (!(error instanceof InputError) || error.message.startsWith(`${name}: `)) throw error;
-    throw new InputError(`${name}: ${error.message}`);
+    throw withName(error, nameOf(trace));
   } finally {
     progress.clear();
   }

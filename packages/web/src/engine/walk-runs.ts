@@ -6,7 +6,7 @@ import type { Tell } from "./tasks.ts";
 /** A run of a scenario that comes with the page. Values that it has no parameter for are left out. */
 export interface WalkChoice {
   readonly scenario: string;
-  readonly variant?: string;
+  readonly variant?: string | undefined;
   readonly values?: Readonly<Record<string, number>>;
 }
 

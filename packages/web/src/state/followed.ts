@@ -1,5 +1,4 @@
-import { queryText } from "./host.ts";
-import { go, route } from "./route.ts";
+import { go, queryText, route } from "./route.ts";
 
 type Query = Readonly<Record<string, string>>;
 

@@ -3,7 +3,7 @@ import { Engine } from "../engine/engine.ts";
 import type { HostInput } from "../engine/host-input.ts";
 import type { HostSummary } from "../engine/map/summary.ts";
 import { given, givenHost } from "./given.ts";
-import { go, route } from "./route.ts";
+import { go, queryText, route } from "./route.ts";
 
 /** A host that the page is looking at. */
 export interface OpenedHost {
@@ -65,14 +65,6 @@ export function sameSource(a: SourceQuery, b: SourceQuery): boolean {
 /** What an address names; null where it names nothing. */
 export function sourceIn({ source, name, size, text }: Readonly<Record<string, string>>): SourceQuery | null {
   return source === undefined ? null : { source, name, size, text };
-}
-
-/** What an address says where it leaves out what is not given. */
-export function queryText(
-  values: Readonly<Record<string, string | undefined>>,
-): Readonly<Record<string, string>> {
-  const known = Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return Object.fromEntries(known);
 }
 
 /** Opens what an address names, where it can be had without the reader's doing. */

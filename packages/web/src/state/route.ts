@@ -20,6 +20,14 @@ export function hrefOf(view: string, query: Readonly<Record<string, string>> = {
   return `#/${view}${text === "" ? "" : `?${text}`}`;
 }
 
+/** What an address says: what is undefined is left out. */
+export function queryText(
+  values: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string>> {
+  const known = Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return Object.fromEntries(known);
+}
+
 if (location.hash === "" && given.start !== "") history.replaceState(null, "", given.start);
 
 export const route = signal<Route>(readHash(location.hash));
@@ -72,10 +80,7 @@ export function go(view: string, query: Readonly<Record<string, string>> = {}): 
  */
 export function change(values: Readonly<Record<string, string | undefined>>, step: "push" | "replace"): void {
   const { view, query } = route.value;
-  const kept = Object.entries({ ...query, ...values }).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
-  );
-  const next = Object.fromEntries(kept);
+  const next = queryText({ ...query, ...values });
   const now = performance.now();
   const held = now - pushed < pause;
   if (step === "push") pushed = now;

@@ -243,8 +243,9 @@ export class LiveAmdvi implements LiveUnit {
 
   /** Entries of a device's table that are not all zeros. */
   #used(device: number): Structure[] {
-    if (dteWords.iv(this.#device(device), 0) === 0) return [];
-    const { inttablen, inttableptr } = decode(dte, fromWords(this.#device(device), 0, dteBytes * 8));
+    const words = this.#device(device);
+    if (dteWords.iv(words, 0) === 0) return [];
+    const { inttablen, inttableptr } = decode(dte, fromWords(words, 0, dteBytes * 8));
     const bytes = this.#control().gaen === 1 ? irteBytes.ga : irteBytes.legacy;
     const used: Structure[] = [];
     for (let index = 0; index < Math.min(2 ** Number(inttablen), lookedAt); index++) {

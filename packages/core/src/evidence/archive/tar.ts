@@ -1,6 +1,6 @@
 import { type Chunks, joined, printSize } from "../input/chunks.ts";
 import { decodeUtf8 } from "../input/decode-text.ts";
-import { InputError } from "../input-error.ts";
+import { InputError, withName } from "../input-error.ts";
 import { type ArchiveFiles, type Kept, keptFiles } from "./archive-files.ts";
 import { type HeaderFields, headerBytes, readHeader, readPax } from "./tar-header.ts";
 
@@ -52,8 +52,7 @@ export async function readTar(
     const kept = await walk(new Bytes(chunks), options);
     return keptFiles(kept, name, roots);
   } catch (error) {
-    if (!(error instanceof InputError) || error.message.startsWith(`${name}: `)) throw error;
-    throw new InputError(`${name}: ${error.message}`);
+    throw withName(error, name);
   }
 }
 

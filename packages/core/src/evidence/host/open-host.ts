@@ -7,7 +7,7 @@ import { decodeText } from "../input/decode-text.ts";
 import { type Expanders, compressionOf, expanded, longestMagic } from "../input/expand.ts";
 import { type InputKind, kindBytes, kindOf } from "../input/input-kind.ts";
 import { SparseBytes, type SparseLimits } from "../input/sparse-bytes.ts";
-import { InputError } from "../input-error.ts";
+import { InputError, withName } from "../input-error.ts";
 import type { PageCodecs } from "../kernel/kdump-core.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { openCoreKernel } from "../kernel/open-kernel.ts";
@@ -66,8 +66,7 @@ export async function openHost(file: HostFile, source: string, platform: HostPla
     if (compressionOf(head) !== undefined) throw new InputError("compressed twice: expand it once");
     await readers[kindOf(head)](rest, { file, name, draft, platform });
   } catch (error) {
-    if (!(error instanceof InputError) || error.message.startsWith(`${name}: `)) throw error;
-    throw new InputError(`${name}: ${error.message}`);
+    throw withName(error, name);
   } finally {
     await letGo(rest);
   }

@@ -38,16 +38,19 @@ export async function readChunks(chunks: Chunks, name: string, limit: number): P
   let length = 0;
   for await (const piece of chunks) {
     length += piece.length;
-    if (length > limit) {
-      throw new InputError(`${name}: more than ${printSize(limit)}, which is the most that is read`);
-    }
+    if (length > limit) throw tooMuch(name, limit);
     pieces.push(piece);
   }
   return joined(pieces);
 }
 
+/** @param limit the most that is read, in bytes. */
+export function tooMuch(name: string, limit: number): InputError {
+  return new InputError(`${name}: more than ${printSize(limit)}, which is the most that is read`);
+}
+
 /** Pieces in one; a single one is not copied. */
-export function joined(pieces: readonly Uint8Array[]): Uint8Array {
+export function joined<Piece extends Uint8Array>(pieces: readonly Piece[]): Piece | Uint8Array<ArrayBuffer> {
   if (pieces.length === 1) return pieces[0]!;
   const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
   let at = 0;

@@ -19,6 +19,7 @@ import {
   readChunks,
   rootNames,
   textLimit,
+  tooMuch,
 } from "@intremap/core";
 import type { HostInput, PathFile } from "../host-input.ts";
 import { keepHost, letHostGo } from "../kept-host.ts";
@@ -62,13 +63,9 @@ export async function openHost(input: HostInput, tell: Tell): Promise<void> {
 }
 
 function openText(name: string, text: string, platform: HostPlatform): Promise<HostState> {
-  if (text.length > textLimit) throw tooMuchText(name);
+  if (text.length > textLimit) throw tooMuch(name, textLimit);
   const bytes = new TextEncoder().encode(text);
   return open({ name, chunks: () => inOnePiece(bytes) }, name, platform);
-}
-
-function tooMuchText(name: string): InputError {
-  return new InputError(`${name}: more than ${textLimit / 2 ** 20} MiB, which is the most that is read`);
 }
 
 /**
@@ -88,7 +85,7 @@ async function textOf(name: string, files: readonly File[], tell: Tell): Promise
     }
     const bytes = await readChunks(rest, file.name, textLimit);
     length += bytes.length;
-    if (length > textLimit) throw tooMuchText(name);
+    if (length > textLimit) throw tooMuch(name, textLimit);
     texts.push(decodeText(bytes));
   }
   return texts.join("\n");

@@ -1,4 +1,4 @@
-import { InputError, TimelineStore, TraceTimeline, expanded, inOnePiece } from "@intremap/core";
+import { TimelineStore, TraceTimeline, expanded, inOnePiece, withName } from "@intremap/core";
 import { type Recorded, forget, keep } from "../kept-timeline.ts";
 import { FileSlices } from "../sources/file-slices.ts";
 import { expanders } from "../sources/decoders.ts";
@@ -30,7 +30,6 @@ export async function traceTimeline({ name, content }: TracedInput, tell: Tell):
     const about = `QEMU trace, ${unit}, ${lines.toLocaleString("en")} lines${stamped ? "" : " without time stamps: one after the other"}`;
     return keep(store, { title: name, about, lines: !stamped, vendor: vendor ?? null });
   } catch (error) {
-    if (!(error instanceof InputError) || error.message.startsWith(`${name}: `)) throw error;
-    throw new InputError(`${name}: ${error.message}`);
+    throw withName(error, name);
   }
 }

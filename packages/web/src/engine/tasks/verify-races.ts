@@ -3,12 +3,12 @@ import {
   type Sequence,
   type Totals,
   type Verdict,
+  joined,
   readQuestion,
   sequenceOf,
   totalsOf,
   writeCounterexample,
 } from "@intremap/core";
-import { joined } from "../joined.ts";
 import { tellCount } from "../races/count.ts";
 import { type Explored, explorePlay } from "../races/explore.ts";
 import { askedIn } from "../races/question.ts";
@@ -51,7 +51,7 @@ export function verifyRaces(query: Readonly<Record<string, string>>, tell: Tell)
 }
 
 function traceOf(counterexample: NonNullable<Explored["counterexample"]>): Uint8Array<ArrayBuffer> {
-  const parts: Uint8Array[] = [];
+  const parts: Uint8Array<ArrayBuffer>[] = [];
   writeCounterexample(counterexample, (bytes) => parts.push(bytes.slice()));
   return joined(parts);
 }

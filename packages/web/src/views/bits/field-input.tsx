@@ -1,5 +1,6 @@
 import { type Field, type Value, hex } from "@intremap/core";
-import { useEffect, useId, useState } from "preact/hooks";
+import { useId } from "preact/hooks";
+import { Hint, useDraft } from "./draft.tsx";
 
 interface FieldInputProps {
   readonly name: string;
@@ -61,21 +62,15 @@ function readNumber(typed: string): bigint {
 }
 
 function NumberInput({ name, width, value, onContent }: FieldInputProps) {
-  const [draft, setDraft] = useState<string | null>(null);
-  const [wrong, setWrong] = useState<string | null>(null);
   const help = useId();
-  useEffect(() => {
-    setWrong(null);
-  }, [value]);
-  const type = (typed: string): void => {
-    setDraft(typed);
+  const { draft, wrong, type, leave } = useDraft(value, (typed) => {
     try {
       onContent(readNumber(typed), "replace");
-      setWrong(null);
+      return null;
     } catch (error) {
-      setWrong((error as Error).message);
+      return (error as Error).message;
     }
-  };
+  });
   const takes = `${width} bits: decimal; hex with 0x or a letter`;
   return (
     <>
@@ -90,16 +85,12 @@ function NumberInput({ name, width, value, onContent }: FieldInputProps) {
         style={{ width: `${Math.min(Math.max(Math.ceil(width / 4) + 4, 6), 24)}ch` }}
         value={draft ?? printed(value)}
         onInput={({ currentTarget }) => type(currentTarget.value)}
-        onBlur={() => (setDraft(null), setWrong(null))}
+        onBlur={leave}
       />
       {draft === null ? null : (
-        <span
-          id={help}
-          class={wrong === null ? "hint" : "hint wrong"}
-          role={wrong === null ? undefined : "alert"}
-        >
-          {wrong ?? takes}
-        </span>
+        <Hint id={help} wrong={wrong}>
+          {takes}
+        </Hint>
       )}
     </>
   );

@@ -1,4 +1,5 @@
-import { useEffect, useId, useState } from "preact/hooks";
+import { useId } from "preact/hooks";
+import { Hint, useDraft } from "./draft.tsx";
 
 interface ValueBoxProps {
   readonly text: string;
@@ -10,17 +11,9 @@ interface ValueBoxProps {
 
 /** The whole value as hex digits: what is typed counts at once, or is told what it lacks. */
 export function ValueBox({ text, takes, onText }: ValueBoxProps) {
-  const [draft, setDraft] = useState<string | null>(null);
-  const [wrong, setWrong] = useState<string | null>(null);
+  const { draft, wrong, type, leave } = useDraft(text, onText);
   const box = useId();
   const help = useId();
-  useEffect(() => {
-    setWrong(null);
-  }, [text]);
-  const type = (typed: string): void => {
-    setDraft(typed);
-    setWrong(onText(typed));
-  };
   return (
     <div class="bits-hex">
       <label for={box}>Value</label>
@@ -34,15 +27,11 @@ export function ValueBox({ text, takes, onText }: ValueBoxProps) {
         aria-invalid={wrong !== null}
         aria-describedby={help}
         onInput={({ currentTarget }) => type(currentTarget.value)}
-        onBlur={() => (setDraft(null), setWrong(null))}
+        onBlur={leave}
       />
-      <span
-        id={help}
-        class={wrong === null ? "hint" : "hint wrong"}
-        role={wrong === null ? undefined : "alert"}
-      >
-        {wrong ?? takes}
-      </span>
+      <Hint id={help} wrong={wrong}>
+        {takes}
+      </Hint>
     </div>
   );
 }

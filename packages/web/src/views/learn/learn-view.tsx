@@ -4,6 +4,7 @@ import { Notice } from "../../parts/notice.tsx";
 import type { WalkChoice } from "../../engine/walk-runs.ts";
 import { Waiting } from "../../parts/waiting.tsx";
 import { hrefOf, route } from "../../state/route.ts";
+import { queryOfRun } from "../../state/run-query.ts";
 import { besidePrefix } from "../path/scenario-form.tsx";
 import { withoutPlace } from "../path/row-choice.ts";
 import { type Walked, useWalk } from "../path/use-walk.ts";
@@ -181,15 +182,10 @@ function Onward({ lesson, at, chosen }: PlaceProps) {
 
 /** Path has two runs side by side where they are of one scenario, or the one beside is as its file says. */
 function pathOf(run: WalkChoice, beside: WalkChoice | undefined): string {
-  const query = addressOf(run);
+  const query = queryOfRun(run);
   if (beside === undefined) return hrefOf("path", query);
   const { scenario, variant, values = {} } = beside;
-  if (variant !== undefined && scenario !== run.scenario) return hrefOf("path", addressOf(beside));
+  if (variant !== undefined && scenario !== run.scenario) return hrefOf("path", queryOfRun(beside));
   const set = Object.entries(values).map(([name, value]) => [`${besidePrefix}${name}`, `${value}`]);
   return hrefOf("path", { ...query, compare: variant ?? scenario, ...Object.fromEntries(set) });
-}
-
-function addressOf({ scenario, variant, values = {} }: WalkChoice): Record<string, string> {
-  const set = Object.entries(values).map(([name, value]) => [name, `${value}`]);
-  return { scenario, ...(variant !== undefined && { variant }), ...Object.fromEntries(set) };
 }

@@ -1,8 +1,8 @@
 import { Notice } from "../../parts/notice.tsx";
 import { Waiting } from "../../parts/waiting.tsx";
 import { given } from "../../state/given.ts";
-import { type SourceQuery, closeHost, hostReading, queryText, sourceIn } from "../../state/host.ts";
-import { hrefOf, route } from "../../state/route.ts";
+import { type SourceQuery, closeHost, hostReading, sourceIn } from "../../state/host.ts";
+import { hrefOf, queryText, route } from "../../state/route.ts";
 import { useHost } from "../../state/use-host.ts";
 import { HostView } from "./host-view.tsx";
 import { OpenForm } from "./open-form.tsx";

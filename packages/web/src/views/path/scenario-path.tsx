@@ -1,11 +1,12 @@
 import { InputError, type Parameter, documentText } from "@intremap/core";
 import { useMemo, useState } from "preact/hooks";
 import { useEngine, useTask } from "../../engine/use-task.ts";
-import type { WalkChoice, WalkQuestion } from "../../engine/walk-runs.ts";
+import type { WalkQuestion } from "../../engine/walk-runs.ts";
 import type { ListedScenario } from "../../engine/tasks/list-scenario.ts";
 import { SaveFile } from "../../parts/save-file.tsx";
 import { Waiting } from "../../parts/waiting.tsx";
 import { hrefOf, route } from "../../state/route.ts";
+import { queryOfRun } from "../../state/run-query.ts";
 import { scenarioTitles } from "../../state/scenario-titles.ts";
 import { Leftovers, Outcomes } from "./outcomes.tsx";
 import { Refused } from "./refused.tsx";
@@ -36,12 +37,6 @@ function valuesIn(
     }
   }
   return values;
-}
-
-/** How an address asks for this run. */
-function addressOf({ scenario, variant, values = {} }: WalkChoice): Record<string, string> {
-  const set = Object.entries(values).map(([name, value]) => [name, String(value)] as const);
-  return { scenario, ...(variant !== undefined && { variant }), ...Object.fromEntries(set) };
 }
 
 /** What runs, and what runs beside it, as the address says. */
@@ -163,7 +158,7 @@ function Runs({ name, walked, listed: { about, text } }: RunsProps) {
         </pre>
       </details>
       <p class="run-links">
-        <a href={hrefOf("timeline", addressOf(input.left))}>On the timeline</a>
+        <a href={hrefOf("timeline", queryOfRun(input.left))}>On the timeline</a>
         <SaveFile
           label="Run as JSON"
           name={`${name}.json`}
@@ -183,7 +178,7 @@ function tellingsOf(runs: readonly WalkedRun[], input: WalkQuestion): Telling[] 
     const short = scenario.startsWith(`${input.left.scenario}: `) ? scenario.split(": ")[1]! : scenario;
     const told = same ? `${side === 0 ? "" : "beside: "}${settings}` : short;
     const choice = side === 0 ? input.left : input.right;
-    const timeline = choice === null ? null : addressOf(choice);
+    const timeline = choice === null ? null : queryOfRun(choice);
     return { name: two ? told : "", title, steps, episodes, leftOut, timed: true, timeline };
   });
 }

@@ -1,5 +1,6 @@
 import { type TimelineData, decode, vtdSpec } from "@intremap/core";
 import type { Recorded } from "../../engine/kept-timeline.ts";
+import { queryOfRun } from "../../state/run-query.ts";
 import type { TimelineSource } from "../../state/timeline.ts";
 import { type Flow, inside, nameOf, valuesOf } from "./queries.ts";
 
@@ -20,12 +21,7 @@ export function pathOf(
 ): PathLink | null {
   const [flow] = flows;
   if (source.kind === "file") return flow === undefined ? null : tracedPath(data, flow, vendor);
-  const { scenario, variant, values } = source;
-  const query = {
-    scenario,
-    ...(variant !== undefined && { variant }),
-    ...Object.fromEntries(Object.entries(values).map(([name, value]) => [name, `${value}`])),
-  };
+  const query = queryOfRun(source);
   if (flow !== undefined) {
     return { query: { ...query, request: `${flow.id}` }, label: `Interrupt ${flow.id} in Path` };
   }
