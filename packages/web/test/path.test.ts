@@ -323,6 +323,23 @@ describe.skipIf(browserMissing)("the path", { timeout: 60_000 }, () => {
     await closePage(page);
   });
 
+  test("goes where the address leads, also while a step is not yet written to it", async () => {
+    const page = await openPath("scenario=affinity-change&step=2");
+    // The event that tells of a change comes later than the change: here, not at all.
+    await page.addInitScript(() => {
+      addEventListener("hashchange", (event) => event.stopImmediatePropagation());
+    });
+    await page.reload();
+    await chosen(page).waitFor();
+    await page.evaluate(() => {
+      document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "End", bubbles: true }));
+      location.hash = "#/path?scenario=nosid-spoof&step=3";
+    });
+    await expect.poll(() => number(page)).toBe(3);
+    expect(new URL(page.url()).hash).toBe("#/path?scenario=nosid-spoof&step=3");
+    await closePage(page);
+  });
+
   test("says what it does not have of what the address asks for", async () => {
     const page = await openPath("scenario=affinity-change&request=77");
     const said = page.locator(".stepper .notice");

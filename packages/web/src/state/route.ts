@@ -41,13 +41,16 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 /** When the last entry of the history was made. */
 let pushed = -Infinity;
 
-addEventListener("hashchange", () => {
+/** Goes where the address leads, if somebody else has changed it: that counts for more than what is not yet written. */
+function follow(): void {
   if (location.hash === written) return;
   clearTimeout(timer);
   timer = undefined;
   written = location.hash;
   route.value = readHash(written);
-});
+}
+
+addEventListener("hashchange", follow);
 
 function write(step: "push" | "replace"): void {
   const { view, query } = route.value;
@@ -59,6 +62,8 @@ function write(step: "push" | "replace"): void {
 
 /** Writes what the address is behind by. */
 function catchUp(): void {
+  // The event of a change comes later than the change.
+  follow();
   if (timer === undefined) return;
   clearTimeout(timer);
   timer = undefined;
