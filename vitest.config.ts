@@ -15,6 +15,8 @@ export default defineConfig({
     // Many tests wait for a program or a browser: one worker would leave a processor idle.
     maxWorkers: "100%",
     testTimeout: 20_000,
+    // A page that shares the machine with another worker's tests shows in its own time what it was asked for.
+    expect: { poll: { timeout: 15_000 } },
     reporters: ["default", "./tools/closing-line.ts"],
     coverage: {
       provider: "v8",

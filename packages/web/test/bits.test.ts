@@ -36,7 +36,6 @@ function hashOf(query: Readonly<Record<string, string>>): string {
 }
 
 /** A page that shares its machine with others takes its time. */
-const soon = { timeout: 10_000 };
 
 describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () => {
   test("are what decode --json prints, for every kind and for a table's fields", async () => {
@@ -46,7 +45,7 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
         fields: Record<string, number | string>;
       };
       await page.evaluate((hash) => (location.hash = hash), hashOf({ kind, value, copy: "json" }));
-      await expect.poll(() => shownJson(page), soon).toEqual(expected);
+      await expect.poll(() => shownJson(page)).toEqual(expected);
       const rows = await page.locator("table.fields tbody tr").evaluateAll((list) =>
         list.map((row) => {
           const input = row.querySelector<HTMLInputElement>("input, select");
@@ -68,9 +67,9 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
     const page = await openPage(hashOf({ kind: "irte", value, copy: "json", names: "linux", eime: "0" }));
     const expected = await decoded("irte", ...value.split(" "), "--names", "linux", "--eime", "0");
     expect(await shownJson(page)).toEqual(expected);
-    await expect.poll(() => page.locator(".violations .broken").count(), soon).toBe(1);
+    await expect.poll(() => page.locator(".violations .broken").count()).toBe(1);
     await page.getByLabel("EIME").selectOption("1");
-    await expect.poll(() => page.locator(".violations li").count(), soon).toBe(0);
+    await expect.poll(() => page.locator(".violations li").count()).toBe(0);
     expect(page.url()).toContain("eime=1");
     await closePage(page);
   });
@@ -81,21 +80,19 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
     expect(await page.locator(".sound").count()).toBe(1);
 
     await page.getByRole("button", { name: "bit 24, reserved: 0" }).click();
-    await expect
-      .poll(() => page.locator(".violations .broken strong").textContent(), soon)
-      .toContain("bit 24");
+    await expect.poll(() => page.locator(".violations .broken strong").textContent()).toContain("bit 24");
     expect(await text.inputValue()).toBe("0000000000040018 000002000122000d");
 
     await page.goBack();
-    await expect.poll(() => text.inputValue(), soon).toBe("0000000000040018 000002000022000d");
+    await expect.poll(() => text.inputValue()).toBe("0000000000040018 000002000022000d");
     expect(await page.locator(".violations li").count()).toBe(0);
 
     // Posted: the layout is another one at once.
     await page.getByLabel("im", { exact: true }).selectOption("1");
-    await expect.poll(() => page.getByRole("heading", { level: 2 }).textContent(), soon).toContain("posted");
+    await expect.poll(() => page.getByRole("heading", { level: 2 }).textContent()).toContain("posted");
     expect(await page.getByRole("row", { name: /^bit.*|vv/ }).count()).toBeGreaterThan(0);
     await page.getByLabel("pda", { exact: true }).fill("0x12345640");
-    await expect.poll(() => text.inputValue(), soon).toMatch(/^0000000000040018 4{0}/);
+    await expect.poll(() => text.inputValue()).toMatch(/^0000000000040018 4{0}/);
     const shown = (await text.inputValue()).split(" ");
     expect(await decoded("irte", ...shown)).toMatchObject({ mode: "posted", fields: { pda: 0x12345640 } });
 
@@ -115,7 +112,7 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
     }
     const text = page.getByLabel("Value", { exact: true });
     // Bits 34 and 33 were typed, the 0 stood at 32; then 31, and Home goes to the end of that line.
-    await expect.poll(() => text.inputValue(), soon).toBe("0000000680000000");
+    await expect.poll(() => text.inputValue()).toBe("0000000680000000");
     expect(await page.locator("[data-bit='31']").evaluate((bit) => bit === document.activeElement)).toBe(
       true,
     );
@@ -135,9 +132,9 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
         data: 0,
         requester,
       });
-      await expect.poll(() => outcome.textContent(), soon).toContain(` ${result.outcome}`);
+      await expect.poll(() => outcome.textContent()).toContain(` ${result.outcome}`);
       const told = result.decision.steps.filter(({ verdict }) => verdict !== "not reached");
-      await expect.poll(() => page.locator(".decision li").count(), soon).toBe(told.length);
+      await expect.poll(() => page.locator(".decision li").count()).toBe(told.length);
       for (const [i, { title, verdict, detail }] of told.entries()) {
         const shown = await page.locator(".decision li").nth(i).textContent();
         for (const part of [title, verdict, detail]) expect(shown).toContain(part);
@@ -155,10 +152,10 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
     expect(await outcome.textContent()).toContain("26h");
     await page.getByLabel("Message").fill("fee00018");
     await page.getByLabel("Message").press("Enter");
-    await expect.poll(() => page.getByRole("alert").textContent(), soon).toContain("an address and its data");
+    await expect.poll(() => page.getByRole("alert").textContent()).toContain("an address and its data");
     await page.goBack();
     await expect
-      .poll(() => page.getByRole("link", { name: "in Path" }).getAttribute("href"), soon)
+      .poll(() => page.getByRole("link", { name: "in Path" }).getAttribute("href"))
       .toContain(
         "#/path?irte=0000000000040018+000002000022000d&msi=fee00018+0000&sid=03%3A00.1&profile=vtd-strict",
       );
@@ -171,7 +168,7 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
     await page.getByRole("button", { name: "Start from a sound request" }).click();
     await page.locator(".outcome.remapped").waitFor();
     await page.evaluate((hash) => (location.hash = hash), hashOf({ kind: "msi", value: "fee00339 0000" }));
-    await expect.poll(() => page.getByRole("alert").textContent(), soon).toContain("This cannot be sent");
+    await expect.poll(() => page.getByRole("alert").textContent()).toContain("This cannot be sent");
     await page.evaluate(
       (hash) => (location.hash = hash),
       hashOf({ kind: "irte", value: "0000000000040018 0000000000518001" }),
@@ -179,11 +176,9 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
     const descriptor = page.getByRole("textbox", { name: "Descriptor" });
     await descriptor.fill("1 0 0 0 0000010000f20001 0 0 0");
     await descriptor.press("Enter");
-    await expect.poll(() => page.locator(".outcome").textContent(), soon).toContain("nobody is notified");
+    await expect.poll(() => page.locator(".outcome").textContent()).toContain("nobody is notified");
     await page.getByRole("link", { name: "Follow it in Path" }).click();
-    await expect
-      .poll(() => page.locator(".request-outcome").textContent(), soon)
-      .toContain("nobody is notified");
+    await expect.poll(() => page.locator(".request-outcome").textContent()).toContain("nobody is notified");
     await closePage(page);
   });
 
@@ -202,7 +197,7 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
         return { entries: history.length - before, seconds: (performance.now() - start) / 1000 };
       });
     expect(entries).toBeLessThanOrEqual(20 * seconds + 1);
-    await expect.poll(() => page.url(), soon).toMatch(/0024000c$/);
+    await expect.poll(() => page.url()).toMatch(/0024000c$/);
     expect(await page.getByLabel("Value", { exact: true }).inputValue()).toMatch(/0024000c$/);
     await closePage(page);
   });
@@ -213,13 +208,13 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
     expect(await cells.count()).toBe(5 * 32);
     // A line whose last bit goes stays; arrows pass over what is not there.
     await page.getByRole("button", { name: "bit 49, pir: 1" }).click();
-    await expect.poll(() => page.getByRole("button", { name: "bit 49, pir: 0" }).count(), soon).toBe(1);
+    await expect.poll(() => page.getByRole("button", { name: "bit 49, pir: 0" }).count()).toBe(1);
     await page.keyboard.press("ArrowUp");
     expect(await page.evaluate(() => document.activeElement!.getAttribute("aria-label"))).toContain(
       "bit 273, nv",
     );
     await page.getByRole("button", { name: "Every bit" }).click();
-    await expect.poll(() => cells.count(), soon).toBe(512);
+    await expect.poll(() => cells.count()).toBe(512);
     expect(page.url()).toContain("lines=all");
     await closePage(page);
   });
@@ -228,7 +223,7 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
     const page = await openPage(hashOf({ layout: "vtd-global-status", value: "c7000000" }));
     expect(await page.getByRole("heading", { level: 2 }).textContent()).toContain("Global Status");
     await page.getByLabel("ires", { exact: true }).uncheck();
-    await expect.poll(() => page.getByLabel("Value", { exact: true }).inputValue(), soon).toBe("c5000000");
+    await expect.poll(() => page.getByLabel("Value", { exact: true }).inputValue()).toBe("c5000000");
     const options = await page
       .locator("select optgroup")
       .evaluateAll((list) => list.map(({ children }) => children.length));
@@ -238,9 +233,7 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
       (hash) => (location.hash = hash),
       hashOf({ layout: "irte-posted", value: "00000000000400180000000000008001" }),
     );
-    await expect
-      .poll(() => page.getByRole("combobox", { name: "Layout" }).inputValue(), soon)
-      .toBe("kind:irte");
+    await expect.poll(() => page.getByRole("combobox", { name: "Layout" }).inputValue()).toBe("kind:irte");
     await closePage(page);
   });
 
@@ -270,13 +263,13 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
     const page = await openPage(hashOf({ kind: "irte", value: "<img/src=x/onerror=alert(1)> 0" }));
     expect(await page.getByRole("alert").textContent()).toContain("is no hex digit");
     await page.getByRole("button", { name: "sound value" }).click();
-    await expect.poll(() => page.locator(".bit").count(), soon).toBe(128);
+    await expect.poll(() => page.locator(".bit").count()).toBe(128);
     await page.evaluate(() => (location.hash = "#/bits?layout=constructor"));
-    await expect.poll(() => page.getByRole("alert").textContent(), soon).toContain("no layout");
+    await expect.poll(() => page.getByRole("alert").textContent()).toContain("no layout");
     for (const hash of ["#/bits?layout=constructor&value=1", "#/bits?kind=nope"]) {
       await page.evaluate((wanted) => (location.hash = wanted), hash);
       await page.getByRole("button", { name: "sound value" }).click();
-      await expect.poll(() => page.locator(".bit").count(), soon).toBe(128);
+      await expect.poll(() => page.locator(".bit").count()).toBe(128);
       expect(await page.getByRole("combobox", { name: "Layout" }).inputValue()).toBe("kind:irte");
     }
     await closePage(page);
@@ -289,7 +282,7 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
     await field.press("Control+a");
     await field.pressSequentially("0x31", { delay: 100 });
     const text = page.getByLabel("Value", { exact: true });
-    await expect.poll(() => text.inputValue(), soon).toBe("0000000000040018 000002000031000d");
+    await expect.poll(() => text.inputValue()).toBe("0000000000040018 000002000031000d");
     expect(await page.evaluate(() => history.length)).toBe(before);
     for (const [typed, low] of [
       ["51", "000002000033000d"],
@@ -297,7 +290,7 @@ describe.skipIf(browserMissing)("the bits of a value", { timeout: 60_000 }, () =
       ["0x41", "000002000041000d"],
     ] as const) {
       await field.fill(typed);
-      await expect.poll(() => text.inputValue(), soon).toBe(`0000000000040018 ${low}`);
+      await expect.poll(() => text.inputValue()).toBe(`0000000000040018 ${low}`);
     }
     for (const [typed, lack] of [
       ["0x12c", "does not fit"],

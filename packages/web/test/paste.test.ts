@@ -8,7 +8,6 @@ import { testIo } from "../../cli/src/testing/test-io.ts";
 import { graveFindings } from "./axe.ts";
 import { browserMissing, closePage, openPage } from "./page.ts";
 
-const soon = { timeout: 15_000 };
 const fixture = (name: string): string =>
   fileURLToPath(new URL(`../../core/src/evidence/fixtures/${name}`, import.meta.url));
 
@@ -57,7 +56,7 @@ describe.skipIf(browserMissing)("what is pasted", { timeout: 60_000 }, () => {
       });
     });
     await page.getByRole("button", { name: "explain --json" }).click();
-    await expect.poll(() => copied.length, soon).toBe(1);
+    await expect.poll(() => copied.length).toBe(1);
     expect(JSON.parse(copied[0]!)).toEqual(expected);
 
     const shown = page.locator(".finding");
@@ -78,14 +77,14 @@ describe.skipIf(browserMissing)("what is pasted", { timeout: 60_000 }, () => {
     await page.getByRole("button", { name: "Open the irte in Bits" }).waitFor();
     expect(page.url()).toContain("text=0000000000040050");
     await box.press("Control+Enter");
-    await expect.poll(() => page.locator("nav [aria-current=page]").textContent(), soon).toBe("Bits");
+    await expect.poll(() => page.locator("nav [aria-current=page]").textContent()).toBe("Bits");
     expect(await page.getByLabel("Value", { exact: true }).inputValue()).toBe(
       "0000000000040050 000000800024000d",
     );
     await page.goBack();
     await page.getByRole("link", { name: "as amd-irte?" }).click();
     await expect
-      .poll(() => page.getByRole("combobox", { name: "Layout" }).inputValue(), soon)
+      .poll(() => page.getByRole("combobox", { name: "Layout" }).inputValue())
       .toBe("kind:amd-irte");
 
     await page.evaluate(
@@ -94,7 +93,7 @@ describe.skipIf(browserMissing)("what is pasted", { timeout: 60_000 }, () => {
     );
     await page.getByRole("button", { name: "in Path" }).click();
     await expect
-      .poll(() => page.url(), soon)
+      .poll(() => page.url())
       .toContain("#/path?irte=0000000000040018+000002000022000d&msi=fee00018+0000");
     await closePage(page);
   });
@@ -106,14 +105,12 @@ describe.skipIf(browserMissing)("what is pasted", { timeout: 60_000 }, () => {
     const box = page.getByLabel("What a machine printed");
     await box.fill("0000000000040050 000000800024000d");
     await box.press("Control+Enter");
-    await expect
-      .poll(() => page.getByRole("combobox", { name: "Layout" }).inputValue(), soon)
-      .toBe("kind:irte");
+    await expect.poll(() => page.getByRole("combobox", { name: "Layout" }).inputValue()).toBe("kind:irte");
     expect(page.url()).toContain("value=0000000000040050+000000800024000d");
     await page.goto(page.url().replace(/#.*/, "#/paste"));
     await box.fill("fee00338 0000");
     await box.press("Control+Enter");
-    await expect.poll(() => page.url(), soon).toContain("#/bits?kind=msi&value=fee00338+0000");
+    await expect.poll(() => page.url()).toContain("#/bits?kind=msi&value=fee00338+0000");
     await closePage(page);
   });
 
@@ -123,7 +120,7 @@ describe.skipIf(browserMissing)("what is pasted", { timeout: 60_000 }, () => {
     );
     await page.getByRole("heading", { name: "This is 2 VT-d entries" }).waitFor();
     await page.getByRole("button", { name: "Open the irte of line 2 in Bits" }).click();
-    await expect.poll(() => page.url(), soon).toContain("value=0000000000040018+000002000022000d");
+    await expect.poll(() => page.url()).toContain("value=0000000000040018+000002000022000d");
     const heads: readonly (readonly [text: string, head: string])[] = [
       [
         "DMAR: [DMA Write NO_PASID] Request device [03:00.0] fault addr 0x1000 [fault reason 0x05] PTE Write access is not set",
@@ -137,7 +134,7 @@ describe.skipIf(browserMissing)("what is pasted", { timeout: 60_000 }, () => {
     ];
     for (const [text, head] of heads) {
       await page.evaluate((hash) => (location.hash = hash), hashOf(text));
-      await expect.poll(() => page.locator(".recognised h2").textContent(), soon).toBe(head);
+      await expect.poll(() => page.locator(".recognised h2").textContent()).toBe(head);
     }
     await closePage(page);
   });
@@ -152,7 +149,7 @@ describe.skipIf(browserMissing)("what is pasted", { timeout: 60_000 }, () => {
     expect(await rows.first().textContent()).toContain("0000000000040050 000000800024000d");
     expect(page.url()).toContain("file=intel-debugfs.txt");
     await page.getByRole("button", { name: "Open in Machine" }).click();
-    await expect.poll(() => page.locator("nav [aria-current=page]").textContent(), soon).toBe("Machine");
+    await expect.poll(() => page.locator("nav [aria-current=page]").textContent()).toBe("Machine");
     // Back to what was given, which the page still has.
     await page.goBack();
     await rows.first().waitFor();
@@ -162,7 +159,7 @@ describe.skipIf(browserMissing)("what is pasted", { timeout: 60_000 }, () => {
       (await rows.last().locator("td").nth(1).textContent())!.split(", ")[1]!,
     )!;
     await rows.last().getByRole("link", { name: "in Bits" }).first().click();
-    await expect.poll(() => page.url(), soon).toContain(`index=${last}`);
+    await expect.poll(() => page.url()).toContain(`index=${last}`);
     await closePage(page);
   });
 
