@@ -226,6 +226,7 @@ describe.skipIf(browserMissing)("what is pasted", { timeout: 60_000 }, () => {
 
     await box.fill(`${fault}\n`.repeat(200));
     await page.getByRole("button", { name: /too long for a link/ }).waitFor();
+    await page.waitForURL(/size=/);
     expect(page.url().length).toBeLessThan(8200);
     const url = page.url();
     await page.reload();

@@ -261,6 +261,23 @@ describe.skipIf(browserMissing)("the path", { timeout: 60_000 }, () => {
     await closePage(page);
   });
 
+  test("leaves what is typed alone while steps go by", async () => {
+    for (const [query, role, typed] of [
+      ["scenario=passthrough-posted", "spinbutton", "3"],
+      ["irte=0000000000040018 000002000022000d&msi=fee00018 0000", "textbox", "00:03.1"],
+    ] as const) {
+      const page = await openPath(query);
+      const box = page.getByRole(role).last();
+      await box.fill(typed);
+      await page.evaluate((hash) => (location.hash = hash), `#/path?${query}&step=4`);
+      await arrived(page, 4);
+      expect(await box.inputValue()).toBe(typed);
+      await box.press("Enter");
+      await expect.poll(() => new URL(page.url()).hash).toContain(`=${encodeURIComponent(typed)}`);
+      await closePage(page);
+    }
+  });
+
   test("goes on from a request that cannot be sent: it stands in its form", async () => {
     const page = await openPath("irte=0000000000040018 000002000022000d&msi=fee00018 0000");
     const texts: readonly (readonly [name: string, wrong: string, sound: string])[] = [

@@ -1,3 +1,5 @@
+import { usePendingText } from "./pending-text.ts";
+
 /** Takes what was typed into the address; undefined takes it out. */
 type OnText = (values: Readonly<Record<string, string | undefined>>) => void;
 
@@ -13,11 +15,10 @@ interface RequestTextProps {
 
 /** A text of a request: it counts when it is left, or with Enter. */
 export function RequestText({ label, name, text, usual, onText }: RequestTextProps) {
-  const take = (input: HTMLInputElement): void => {
-    const typed = input.value.trim();
-    if (typed === "" && usual === undefined) input.value = text;
-    else onText({ [name]: typed === "" ? undefined : typed });
-  };
+  const pending = usePendingText(text, (typed) => {
+    const whole = typed.trim();
+    if (whole !== "" || usual !== undefined) onText({ [name]: whole === "" ? undefined : whole });
+  });
   const length = text === "" ? (usual?.length ?? 0) : text.length;
   return (
     <label>
@@ -26,10 +27,9 @@ export function RequestText({ label, name, text, usual, onText }: RequestTextPro
         class="mono"
         spellcheck={false}
         autocomplete="off"
-        value={text}
+        {...pending}
         placeholder={usual}
         style={{ width: `${Math.min(Math.max(length, 6) + 3, 44)}ch` }}
-        onChange={({ currentTarget }) => take(currentTarget)}
       />
     </label>
   );

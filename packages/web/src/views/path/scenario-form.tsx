@@ -1,5 +1,6 @@
 import type { Parameter } from "@intremap/core";
 import { useId } from "preact/hooks";
+import { usePendingText } from "../../parts/pending-text.ts";
 import type { ListedScenario } from "../../engine/tasks/list-scenario.ts";
 import { change, go } from "../../state/route.ts";
 import { scenarioTitles } from "../../state/scenario-titles.ts";
@@ -121,6 +122,7 @@ function Amount({ parameter, field, value, usual }: AmountProps) {
   const { name, about, from, to } = parameter;
   const help = useId();
   const shown = value ?? usual ?? String(parameter.default);
+  const pending = usePendingText(shown, (typed) => choose({ [field]: typed }));
   return (
     <label title={`${about}, ${from} to ${to.toLocaleString("en")}`}>
       {field === name ? name : `${name} beside`}
@@ -130,9 +132,8 @@ function Amount({ parameter, field, value, usual }: AmountProps) {
         min={from}
         max={to}
         step={1}
-        value={shown}
+        {...pending}
         aria-describedby={help}
-        onChange={(event) => choose({ [field]: event.currentTarget.value })}
       />
       <span id={help} class="visually-hidden">
         {about}, from {from} to {to}
