@@ -1,7 +1,7 @@
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { capturePath } from "../../cli/src/testing/captured-host.ts";
-import { browserMissing, closePage, openPage } from "./page.ts";
+import { browserMissing, closePage, hashAfter, openPage } from "./page.ts";
 
 const patience = 10_000;
 
@@ -93,11 +93,11 @@ describe.skipIf(browserMissing)("who reads the view of a machine", { timeout: 60
         event.preventDefault();
       });
     });
-    const before = new URL(page.url()).hash;
+    const before = await hashAfter(page);
     const chords = ["Alt+ArrowLeft", "Alt+ArrowRight", "Control+Home", "Meta+ArrowDown", "Control+-"];
     for (const chord of chords) await page.keyboard.press(chord);
     expect(await page.evaluate(() => (globalThis as { taken?: string[] }).taken)).toEqual([]);
-    expect(new URL(page.url()).hash).toBe(before);
+    expect(await hashAfter(page)).toBe(before);
     await page.keyboard.press("ArrowDown");
     expect(await page.evaluate(() => (globalThis as { taken?: string[] }).taken?.length)).toBe(
       show === "" ? 1 : 0,
@@ -110,11 +110,10 @@ describe.skipIf(browserMissing)("who reads the view of a machine", { timeout: 60
     const target = page.locator(".node.target");
     await target.waitFor({ timeout: patience });
     expect(await target.getAttribute("role")).toBe("img");
-    const before = new URL(page.url()).hash;
+    const before = await hashAfter(page);
     await target.click();
     await page.keyboard.press("Enter");
-    await page.waitForTimeout(200);
-    expect(new URL(page.url()).hash).toBe(before);
+    expect(await hashAfter(page)).toBe(before);
     await page.keyboard.press("ArrowLeft");
     expect(await page.locator(".node:focus").getAttribute("aria-label")).toMatch(/follow dmar0:\d$/);
     await closePage(page);

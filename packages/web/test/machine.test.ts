@@ -9,7 +9,7 @@ import { describe, expect, test } from "vitest";
 import { run } from "../../cli/src/program.ts";
 import { testIo } from "../../cli/src/testing/test-io.ts";
 import { graveFindings } from "./axe.ts";
-import { browserMissing, closePage, openPage } from "./page.ts";
+import { browserMissing, closePage, hashAfter, openPage } from "./page.ts";
 
 function capture(name: string): string {
   return fileURLToPath(new URL(`../../../captures/${name}`, import.meta.url));
@@ -158,7 +158,7 @@ describe.skipIf(browserMissing)("the view of a machine", { timeout: 60_000 }, ()
     await page.keyboard.press("ArrowDown");
     const before = await shown(page);
     expect(before.rows.map((row) => row[7])).toEqual(["0xef", "0x24"]);
-    const again = await openPage(new URL(page.url()).hash);
+    const again = await openPage(await hashAfter(page));
     await again.locator(".steps").waitFor();
     expect(await shown(again)).toEqual(before);
     await closePage(again);

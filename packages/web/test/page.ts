@@ -66,6 +66,11 @@ export async function openPage(hash = "", options: PageOptions = {}): Promise<Pa
   return page;
 }
 
+/** The hash, once what was just done stands in it: the page writes it at most 60 ms later. */
+export function hashAfter(page: Page): Promise<string> {
+  return page.evaluate(() => new Promise((done) => setTimeout(() => done(location.hash), 100)));
+}
+
 const complaints = new WeakMap<Page, string[]>();
 
 /** Closes a page, which has complained of nothing. */

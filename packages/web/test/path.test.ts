@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { run } from "../../cli/src/program.ts";
 import { testIo } from "../../cli/src/testing/test-io.ts";
 import { graveFindings } from "./axe.ts";
-import { browserMissing, closePage, openPage } from "./page.ts";
+import { browserMissing, closePage, hashAfter, openPage } from "./page.ts";
 
 type Result = Readonly<Record<string, number>> & {
   readonly episodes: readonly { readonly what: string }[];
@@ -130,9 +130,8 @@ describe.skipIf(browserMissing)("the path", { timeout: 60_000 }, () => {
       document.querySelector(".step-where")!.textContent.includes("interrupt 2"),
     );
     await page.keyboard.press("PageDown");
-    await page.waitForTimeout(200);
+    const again = await openPage(await hashAfter(page));
     const title = await page.locator(".step-panel h3").textContent();
-    const again = await openPage(new URL(page.url()).hash);
     await again.locator(".step-row").first().waitFor();
     expect(await again.locator(".step-panel h3").textContent()).toBe(title);
     expect(await number(again)).toBe(await number(page));

@@ -8,7 +8,7 @@ import { bootPath } from "../../cli/src/testing/captured-boot.ts";
 import { testIo } from "../../cli/src/testing/test-io.ts";
 import { type SeenTrace, readTrace } from "../../core/src/machine/perfetto/testbed.ts";
 import { graveFindings } from "./axe.ts";
-import { browserMissing, closePage, openPage } from "./page.ts";
+import { browserMissing, closePage, hashAfter, openPage } from "./page.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "intremap-timeline-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -155,8 +155,7 @@ describe.skipIf(browserMissing)("the timeline", { timeout: 120_000 }, () => {
       .poll(() => Number(query(page).get("to") ?? Infinity) - Number(query(page).get("from")))
       .toBeLessThan(6);
     const across = await page.locator(".shown").textContent();
-    const address = page.url();
-    const again = await openTimeline(new URL(address).hash);
+    const again = await openTimeline(await hashAfter(page));
     expect(await again.locator(".shown").textContent()).toBe(across);
     expect(await again.locator("[role=status].visually-hidden").textContent()).toBe(await said.textContent());
     await page.keyboard.press("0");
@@ -223,7 +222,7 @@ describe.skipIf(browserMissing)("the timeline", { timeout: 120_000 }, () => {
     await page.goBack();
     await page.locator(".chart-canvas").waitFor();
     // A file is not in the link: it asks for it by name and size.
-    const again = await openPage(new URL(page.url()).hash);
+    const again = await openPage(await hashAfter(page));
     await again.getByRole("heading", { name: "This link shows qemu-7.2-intel-boot.log.xz" }).waitFor();
     await closePage(again);
     await closePage(page);
@@ -328,7 +327,7 @@ describe.skipIf(browserMissing)("the timeline", { timeout: 120_000 }, () => {
     await page.getByText("what takes no time has a width too").waitFor();
     await page.getByRole("radio", { name: "time" }).check();
     await expect.poll(() => query(page).get("scale")).toBe("time");
-    const again = await openTimeline(new URL(page.url()).hash);
+    const again = await openTimeline(await hashAfter(page));
     expect(await again.getByRole("radio", { name: "time" }).isChecked()).toBe(true);
     await closePage(again);
     await closePage(page);
