@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { offerFile } from "../../parts/save-file.tsx";
 import { timelineEngine } from "../../state/timeline.ts";
 import { type Axis, type Scale, type Window, whole, zoomed } from "./axis.ts";
-import type { Hits } from "./chart.tsx";
+import type { Hits } from "./use-painting.ts";
 import { keyHelp } from "./keys.ts";
 import { rankOf } from "./queries.ts";
 import { countText, timeText } from "./time-text.ts";

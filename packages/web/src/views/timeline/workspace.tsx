@@ -15,7 +15,8 @@ import {
   whole,
   windowQuery,
 } from "./axis.ts";
-import { Chart, type Hits } from "./chart.tsx";
+import { Chart } from "./chart.tsx";
+import type { Hits } from "./use-painting.ts";
 import { Details } from "./details.tsx";
 import type { Command } from "./keys.ts";
 import { type Layout, laneTop, layoutOf } from "./layout.ts";
