@@ -29,6 +29,11 @@ const fault =
 describe("the command line", () => {
   test.each([
     [["decod"], /^intremap: unknown command 'decod' \(Did you mean decode\?\)\n$/],
+    [
+      ["map", "host.tar.gz"],
+      /^intremap: too many arguments for 'map'\..* What a host is read from is given with --from\.\n$/,
+    ],
+    [["collect", "host.tar.gz"], /^intremap: too many arguments for 'collect'\..* got 1\.\n$/],
     [["explain", "--jsn"], /^intremap: unknown option '--jsn' \(Did you mean --json\?\)\n$/],
     [
       ["decode", "irte", "1", "2", "--eime", "2"],

@@ -274,14 +274,23 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const finish = (code: number): void => {
     status = code;
   };
+  const root = program(io, finish);
   try {
-    await program(io, finish).parseAsync(args, { from: "user" });
+    await root.parseAsync(args, { from: "user" });
     return status;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return exitStatus.clean;
-    io.stderr.write(`intremap: ${messageOf(error)}\n`);
+    io.stderr.write(`intremap: ${messageOf(error)}${adviceOn(error, root, args)}\n`);
     return exitStatus.unusable;
   }
+}
+
+/** Where a host's source was given as an argument: how it is given. */
+function adviceOn(error: unknown, root: Command, args: readonly string[]): string {
+  if (!(error instanceof CommanderError) || error.code !== "commander.excessArguments") return "";
+  const called = root.commands.find((command) => command.name() === args[0]);
+  const readsHost = called?.options.some(({ long }) => long === "--from") === true;
+  return readsHost ? " What a host is read from is given with --from." : "";
 }
 
 function messageOf(error: unknown): string {
