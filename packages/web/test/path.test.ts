@@ -356,6 +356,15 @@ describe.skipIf(browserMissing)("the path", { timeout: 60_000 }, () => {
     await closePage(page);
   });
 
+  test("is left while its list of steps scrolls: that is told when the list is gone", async () => {
+    const page = await openPath("scenario=affinity-change");
+    const list = await page.locator(".step-list").elementHandle();
+    await page.getByRole("link", { name: "Races" }).click();
+    await page.locator(".step-list").waitFor({ state: "detached" });
+    await list.evaluate((gone) => gone.dispatchEvent(new Event("scroll")));
+    await closePage(page);
+  });
+
   test("says what it does not have of what the address asks for", async () => {
     const page = await openPath("scenario=affinity-change&request=77");
     const said = page.locator(".stepper .notice");

@@ -47,7 +47,9 @@ export function StepList({ walk, row, goTo }: StepListProps) {
   const last = Math.min(rows.length - 1, seen.last + spare);
   // What is spare is used up before others are drawn.
   const look = (): void => {
-    const { scrollTop, clientHeight } = list.current!;
+    // A browser tells of scrolling a frame later: the list may be gone.
+    if (list.current === null) return;
+    const { scrollTop, clientHeight } = list.current;
     const [top, bottom] = [placing.rowAt(scrollTop), placing.rowAt(scrollTop + clientHeight)];
     if (top < first || Math.min(bottom, rows.length - 1) > last) setSeen({ first: top, last: bottom });
   };
