@@ -136,6 +136,7 @@ export { walkKernel } from "./evidence/kernel/walk.ts";
 export { walkKernelLog } from "./evidence/kernel/kernel-log.ts";
 export { walkKvm } from "./evidence/kernel/walk-kvm.ts";
 export * from "./evidence/ivrs.ts";
+export { addressOfGroups } from "./evidence/text/pci-address.ts";
 
 // Questions asked of them.
 export {

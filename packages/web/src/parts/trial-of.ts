@@ -3,6 +3,7 @@ import {
   InputError,
   type Trial,
   type TrialResult,
+  addressOfGroups,
   amdviProfileNamed,
   amdviProfiles,
   decode,
@@ -96,11 +97,9 @@ function readMessage(text: string): { address: bigint; data: number } {
 
 function readRequester(text: string): number {
   // Linux prints the segment in front; this unit is in the first.
-  const [, bus, device, fn] = /^\s*(?:0000:)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])\s*$/i.exec(text) ?? [];
-  if (bus === undefined || Number.parseInt(device!, 16) > 31) {
-    throw new InputError("a requester is bb:dd.f, as 03:00.0");
-  }
-  return (Number.parseInt(bus, 16) << 8) | (Number.parseInt(device!, 16) << 3) | Number(fn);
+  const parts = /^\s*(?:(0000):)?([0-9a-f]{1,2}):([01]?[0-9a-f])\.([0-7])\s*$/i.exec(text);
+  if (parts === null) throw new InputError("a requester is bb:dd.f, as 03:00.0");
+  return addressOfGroups(parts.slice(1)).requester;
 }
 
 /** An entry that posts to the descriptor that is shown. */

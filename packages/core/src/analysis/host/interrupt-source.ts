@@ -1,6 +1,7 @@
 import type { PciDevice } from "../../evidence/host/device.ts";
 import type { InterruptSource, LinuxInterrupt } from "../../evidence/host/interrupt.ts";
 import type { HostState } from "../../evidence/host/state.ts";
+import { addressOfGroups } from "../../evidence/text/pci-address.ts";
 
 export type MessageKind = "msi" | "msix";
 
@@ -19,12 +20,9 @@ export function sourceOf(state: HostState, interrupt: LinuxInterrupt): Interrupt
   if (chip === undefined) return undefined;
   const named = perDevice.exec(chip);
   if (named !== null) {
-    const [, , segment, bus, device, fn] = named;
-    const requester = (hexOf(bus!) << 8) | (hexOf(device!) << 3) | Number(fn);
     return {
       kind: "pci",
-      segment: hexOf(segment!),
-      requester,
+      ...addressOfGroups(named.slice(2)),
       index: hwirq === undefined ? null : Number(hwirq),
     };
   }
@@ -59,8 +57,4 @@ export function messageKindOf(
   if (listed !== undefined) return listed.kind;
   if (device?.msix?.value.enabled === true) return "msix";
   return device?.msi?.value.enabled === true ? "msi" : undefined;
-}
-
-function hexOf(digits: string): number {
-  return Number.parseInt(digits, 16);
 }

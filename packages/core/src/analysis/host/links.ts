@@ -5,6 +5,7 @@ import type { Processor } from "../../evidence/host/processor.ts";
 import type { HostState } from "../../evidence/host/state.ts";
 import type { UnitState } from "../../evidence/host/unit.ts";
 import type { PostedDescriptor, Vcpu, VirtualMachine } from "../../evidence/host/virtual-machine.ts";
+import { addressOfGroups } from "../../evidence/text/pci-address.ts";
 import { PciTree } from "./bridges.ts";
 import { processorsOf } from "./destinations.ts";
 import { type HostEntry, type HostTable, destinationOf, entriesOf, tablesOf } from "./entry.ts";
@@ -129,13 +130,10 @@ export class HostLinks {
 
   /** `bb:dd.f`, with or without a segment; without one it is segment 0's, or the only one that there is. */
   deviceNamed(text: string): PciDevice | undefined {
-    const parts = /^(?:([0-9a-f]{4,8}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])$/i.exec(text.trim());
+    const parts = /^(?:([0-9a-f]{4,8}):)?([0-9a-f]{1,2}):([01]?[0-9a-f])\.([0-7])$/i.exec(text.trim());
     if (parts === null) return undefined;
-    const [, segment, bus, device, fn] = parts;
-    const slot = Number.parseInt(device!, 16);
-    if (slot > 31) return undefined;
-    const requester = (Number.parseInt(bus!, 16) << 8) | (slot << 3) | Number(fn);
-    if (segment !== undefined) return this.deviceAt(Number.parseInt(segment, 16), requester);
+    const { segment, requester } = addressOfGroups(parts.slice(1));
+    if (parts[1] !== undefined) return this.deviceAt(segment, requester);
     const found = this.state.devices.filter((one) => one.requester === requester);
     return found.length === 1 ? found[0] : found.find((one) => one.segment === 0);
   }

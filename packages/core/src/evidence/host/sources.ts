@@ -1,4 +1,5 @@
 import { effectiveUnits } from "../ivrs.ts";
+import { addressOfGroups } from "../text/pci-address.ts";
 import type { Draft, HostDraft } from "./draft.ts";
 import { type Origin, fact } from "./fact.ts";
 import type { EntryReference, InterruptSource, LinuxInterrupt } from "./interrupt.ts";
@@ -59,10 +60,8 @@ function unitSource(
 
 /** The function in the name of a chip since Linux 6.2, in the hwirq before. */
 function requesterOfChip(chip: string, hwirq: bigint | undefined): number | undefined {
-  const named = /^PCI-MSIX?-[0-9a-f]{4,8}:([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])$/.exec(chip);
-  if (named !== null) {
-    return (Number.parseInt(named[1]!, 16) << 8) | (Number.parseInt(named[2]!, 16) << 3) | Number(named[3]);
-  }
+  const named = /^PCI-MSIX?-([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])$/.exec(chip);
+  if (named !== null) return addressOfGroups(named.slice(1)).requester;
   return chip === "PCI-MSI" && hwirq !== undefined ? Number((hwirq >> 11n) & 0xffffn) : undefined;
 }
 
